@@ -1,0 +1,1 @@
+qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot -machine virt -accel tcg -cpu max,pauth-impdef=on -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -kernel k -mon chardev=console

@@ -1,0 +1,1 @@
+qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -kernel /boot/vmlinuz -mon chardev=console

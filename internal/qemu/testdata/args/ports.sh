@@ -1,0 +1,1 @@
+qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg -cpu max -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -device virtio-rng-pci -kernel k -initrd i -append 'console=ttyS0 -- a,b '\''c d'\''' -mon chardev=console
