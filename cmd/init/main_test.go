@@ -1,0 +1,133 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sizeBudget is the most that a stripped init for amd64 may have, in bytes.
+// The runtime, fmt, os, os/signal, context and u-root's mount alone make
+// 1.83 MB with Go 1.26; the network, about 1 MB, has to fit below the design's
+// 3.0 MiB too.
+const sizeBudget = 2_250 << 10
+
+// dependencies are all packages that end up in PID 1, but for the internal
+// ones of the standard library, which differ from one Go release to the next.
+// A new name here is code that runs as PID 1: add it for a reason.
+var dependencies = strings.Fields(`
+	github.com/u-root/u-root/pkg/mount
+	golang.org/x/sys/unix
+	rambox/cmd/init
+	rambox/pkg/boot
+	rambox/pkg/cmdline
+	rambox/pkg/kmod
+
+	bytes
+	cmp
+	context
+	encoding/binary
+	errors
+	fmt
+	io
+	io/fs
+	iter
+	log
+	math
+	math/bits
+	os
+	os/signal
+	path
+	path/filepath
+	reflect
+	runtime
+	runtime/debug
+	slices
+	sort
+	strconv
+	strings
+	sync
+	sync/atomic
+	syscall
+	time
+	unicode
+	unicode/utf8
+	unsafe
+`)
+
+func TestDependencies(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", ".")
+	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", list, err)
+	}
+	got := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool {
+		words := strings.Split(name, "/")
+		return slices.Contains(words, "internal") || slices.Contains(words, "vendor")
+	})
+	slices.Sort(got)
+	want := slices.Sorted(slices.Values(dependencies))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("packages in init (- no longer, + new):\n%s", diff)
+	}
+}
+
+// TestProgram builds init with make, in two directories that are not this one.
+func TestProgram(t *testing.T) {
+	program := build(t)
+	if len(program) > sizeBudget {
+		t.Errorf("init has %d bytes, more than the budget of %d", len(program), sizeBudget)
+	}
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("init has a %v header, so it is not static", p.Type)
+		}
+	}
+	if !bytes.Equal(program, build(t)) {
+		t.Error("two builds of the same source in different directories differ")
+	}
+}
+
+// build makes init in a copy of the source.
+func build(t *testing.T) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	for _, part := range []string{"cmd/init", "pkg"} {
+		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS("../../"+part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum", "Makefile"} {
+		data, err := os.ReadFile("../../" + name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := exec.Command("make", "init")
+	run.Dir = dir
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%v in %s: %v\n%s", run, dir, err, out)
+	}
+	program, err := os.ReadFile(filepath.Join(dir, "bin/init"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}

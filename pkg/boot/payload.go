@@ -1,0 +1,155 @@
+//go:build linux
+
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ending is how a payload ended, in the words of the status channel.
+type ending struct {
+	word   string // "exit", "signal", "noexec", "notfound"
+	detail string // "42", "9 oom", or a message
+}
+
+// runPayload runs the payload to its end, reports its status, and does what
+// rambox.onexit= says.
+func (m *pid1) runPayload() error {
+	io, err := m.openStdio()
+	if err != nil {
+		return fmt.Errorf("set up the payload's input and output: %w", err)
+	}
+	defer io.close()
+
+	end, powerErr := m.wait(io)
+	m.log.Infof("payload %s: %s %s", m.plan.Argv[0], end.word, end.detail)
+	action := m.plan.OnExit
+	if power, ok := m.powerRequested(); ok {
+		action = power
+	}
+	if action != Shell {
+		// What the payload has left running holds its output open.
+		m.stopAll()
+	}
+	m.report(end, io)
+	if powerErr != nil {
+		return powerErr
+	}
+	if action == Shell && m.plan.Shell != "" {
+		if err := m.runShell(); err != nil {
+			return err
+		}
+	}
+	if action == Shell {
+		action = PowerOff
+	}
+	m.requestPower(action)
+	return context.Cause(m.ctx)
+}
+
+// wait starts the payload and returns how it ended, and why it was ended if
+// that was not its own doing.
+func (m *pid1) wait(io *stdio) (ending, error) {
+	argv := m.plan.Argv
+	program := findProgram(argv[0])
+	attr := io.attr
+	attr.Env, attr.Dir = m.environment(io.term), home()
+	m.host.tell("start") // before the first output of the payload
+	pid, done, err := m.start(program, argv, attr)
+	io.started()
+	if err != nil {
+		return notStarted(program, err), nil
+	}
+	m.payload.Store(int64(pid))
+	defer m.payload.Store(0)
+	m.follow()
+
+	select {
+	case status := <-done:
+		return m.endingOf(pid, status), nil
+	case <-m.ctx.Done():
+	}
+	// Power was requested: stopAll asks every program to end, this one first
+	// of all.
+	unix.Kill(-pid, unix.SIGTERM)
+	unix.Kill(-pid, unix.SIGCONT)
+	select {
+	case status := <-done:
+		return m.endingOf(pid, status), context.Cause(m.ctx)
+	case <-time.After(termWait):
+	}
+	unix.Kill(-pid, unix.SIGKILL)
+	select {
+	case status := <-done:
+		return m.endingOf(pid, status), context.Cause(m.ctx)
+	case <-time.After(killWait):
+		return ending{"signal", "9"}, context.Cause(m.ctx)
+	}
+}
+
+// notStarted tells a program that is not there (127) from one that cannot be
+// executed (126), as a shell does.
+func notStarted(program string, err error) ending {
+	var st unix.Stat_t
+	word := "noexec"
+	if errors.Is(err, unix.ENOENT) && unix.Stat(program, &st) != nil {
+		word = "notfound"
+	}
+	errno, _ := err.(syscall.Errno) // nothing has wrapped it
+	return ending{word, fmt.Sprintf("exec %s: %v%s", program, err, execHint(program, errno))}
+}
+
+func (m *pid1) endingOf(pid int, status unix.WaitStatus) ending {
+	if !status.Signaled() {
+		return ending{"exit", strconv.Itoa(status.ExitStatus())}
+	}
+	detail := strconv.Itoa(int(status.Signal()))
+	if status.Signal() == unix.SIGKILL && oomKilled(pid) {
+		detail += " oom"
+	}
+	return ending{"signal", detail}
+}
+
+// oomKilled looks in the kernel's log for the line that the OOM killer writes
+// ("Out of memory: Killed process 87 (app) …", __oom_kill_process, mm/oom_kill.c,
+// v6.12). Only a program that died of SIGKILL is asked about.
+func oomKilled(pid int) bool {
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	victim := "Killed process " + strconv.Itoa(pid) + " "
+	record := make([]byte, 8192)
+	for {
+		n, err := unix.Read(fd, record)
+		switch {
+		case err == unix.EINTR || err == unix.EPIPE: // EPIPE: this record was overwritten
+			continue
+		case err != nil || n == 0:
+			return false
+		case n > 1 && record[0] < '8' && record[1] == ',' && strings.Contains(string(record[:n]), victim):
+			return true // facility 0: the kernel's own, which a program cannot write
+		}
+	}
+}
+
+// report tells rambox run how the payload ended, once its output has gone out.
+func (m *pid1) report(end ending, io *stdio) {
+	out, err := io.drain()
+	if ran := end.word == "exit" || end.word == "signal"; ran && m.host.connected() {
+		status, oom, _ := strings.Cut(end.detail, " ")
+		m.host.tell(end.word, status, strconv.FormatInt(out, 10), strconv.FormatInt(err, 10), oom)
+		m.host.awaitDone()
+		return
+	}
+	m.host.tell(end.word, end.detail)
+}

@@ -1,0 +1,159 @@
+//go:build linux
+
+package boot
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rambox/pkg/kmod"
+)
+
+// quickShell is how long a rescue shell lives at least when a person sits at
+// it; maxQuickShells how many shorter ones in a row mean that nobody does, or
+// that the terminal is gone.
+const (
+	quickShell     = time.Second
+	maxQuickShells = 3
+)
+
+// rescue is what follows a failure: a report on every console, then the
+// policy. With a shell it returns when the shell has been left, and the boot
+// is tried again.
+func (m *pid1) rescue(failure error, attempt int) {
+	p := m.plan.Rescue
+	m.log.Errorf("boot failed: %v", failure)
+	m.host.tell("failed", fmt.Sprint(failure))
+	if p.Do == "" {
+		p.Do = PowerOff // there is no plan: the failure came before it
+	}
+	m.everyConsole(m.failureReport(failure, p))
+
+	if p.Do == Shell {
+		start := time.Now()
+		err := m.runShell()
+		if err == nil && (time.Since(start) > quickShell || attempt < maxQuickShells) {
+			m.log.Infof("the rescue shell has ended; trying to boot again")
+			return
+		}
+		if err == nil {
+			err = fmt.Errorf("it ended at once, %d times", attempt)
+		}
+		if _, ok := m.powerRequested(); ok {
+			return
+		}
+		m.log.Errorf("rescue shell: %v; powering off", err)
+		p.Do = PowerOff
+	}
+	if p.After > 0 {
+		m.log.Errorf("%s in %v", p.Do, p.After)
+		select {
+		case <-time.After(p.After):
+		case <-m.ctx.Done():
+		}
+	}
+	m.requestPower(p.Do)
+}
+
+// everyConsole prints on each console of the kernel, past the log: quiet must
+// not hide why a machine does not boot.
+func (m *pid1) everyConsole(text string) {
+	text = strings.ReplaceAll(text, "\n", "\r\n")
+	names, err := ActiveConsoles(kmod.DirFS("/sys"))
+	if err != nil {
+		names = []string{"console"}
+	}
+	for _, name := range names {
+		fd, err := unix.Open("/dev/"+name, unix.O_WRONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		// A serial line that nobody reads may take no more.
+		within(5*time.Second, func() { writeAll(fd, []byte(text)); unix.IoctlSetInt(fd, unix.TCSBRK, 1) })
+		unix.Close(fd)
+	}
+}
+
+// failureReport is the page that a person reads who comes to a machine that
+// did not boot.
+func (m *pid1) failureReport(failure error, p Rescue) string {
+	var b strings.Builder
+	section := func(name string, lines ...string) {
+		if len(lines) == 0 {
+			lines = []string{"none"}
+		}
+		fmt.Fprintf(&b, "\n%s\n", name)
+		for _, l := range lines {
+			fmt.Fprintf(&b, "  %s\n", l)
+		}
+	}
+	line, _ := readFile("/proc/cmdline")
+
+	b.WriteString("\n--- rambox: this machine did not boot ---\n")
+	section("What failed", strings.Split(failure.Error(), "\n")...)
+	section("Kernel command line", strings.TrimSpace(string(line)))
+	section("What was to be done", strings.Split(strings.TrimSpace(m.plan.String()), "\n")...)
+	section("Block devices", blockDevices()...)
+	section("Network links", list("/sys/class/net")...)
+	section("Devices without a driver", m.unmatched()...)
+	var next string
+	switch p.Do {
+	case Shell:
+		next = "A shell follows. Leave it (exit) to try the boot again; poweroff or reboot end the machine."
+	default:
+		next = "The machine will " + string(p.Do) + " now (rambox.rescue=)."
+		if p.After > 0 {
+			next = fmt.Sprintf("The machine will %s in %v (panic=).", p.Do, p.After)
+		}
+	}
+	section("What next", next)
+	b.WriteString("\n")
+	return b.String()
+}
+
+// unmatched lists the modaliases that no driver has taken.
+func (m *pid1) unmatched() []string {
+	if m.modules == nil {
+		return []string{"unknown: the image has no modules for this kernel"}
+	}
+	aliases, err := m.modules.Unmatched()
+	if err != nil {
+		return append(aliases, err.Error())
+	}
+	return aliases
+}
+
+// blockDevices lists disks and partitions with their sizes.
+func blockDevices() []string {
+	var lines []string
+	for _, name := range list("/sys/class/block") {
+		if strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "loop") {
+			continue
+		}
+		size := "size unknown"
+		// In sectors of 512 bytes, whatever the device's own are.
+		b, err := readFile("/sys/class/block/" + name + "/size")
+		if n, numErr := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && numErr == nil {
+			size = strconv.FormatInt(n>>11, 10) + " MiB"
+		}
+		lines = append(lines, fmt.Sprintf("/dev/%-12s %s", name, size))
+	}
+	return lines
+}
+
+func list(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names
+}
