@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rambox/internal/kernels"
+)
+
+func kernelCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "kernel", Short: "Find, fetch and build kernels"}
+	cmd.AddCommand(kernelListCommand(), kernelFetchCommand(), kernelBuildCommand())
+	return cmd
+}
+
+func kernelListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the kernels that rambox can boot",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, err := kernels.List()
+			w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+			if len(found) > 0 {
+				fmt.Fprintln(w, "RELEASE\tARCH\tFROM\tFILE")
+			}
+			for _, k := range found {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.Release, k.Arch, k.Origin, k.Path)
+			}
+			return errors.Join(w.Flush(), err)
+		},
+	}
+}
+
+func kernelFetchCommand() *cobra.Command {
+	var arch string
+	var ifMissing bool
+	cmd := &cobra.Command{
+		Use:   "fetch [cloud|generic]",
+		Short: "Fetch a Debian kernel into the cache",
+		Long: `Fetch downloads Debian's newest kernel package and unpacks it into the cache, with its modules. Nothing is installed, and no root is
+needed. cloud (the default) is the small one for virtual machines, generic the one for real ones.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flavour := "cloud"
+			if len(args) > 0 {
+				flavour = args[0]
+			}
+			if ifMissing {
+				if k, err := kernels.Find(flavour); err == nil && k.Arch == arch {
+					return nil
+				}
+			}
+			k, err := kernels.Fetch(cmd.Context(), flavour, arch, progress())
+			if err != nil {
+				return err
+			}
+			fmt.Println(k.Path)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&arch, "arch", runtime.GOARCH, "architecture by Go's name")
+	cmd.Flags().BoolVar(&ifMissing, "if-missing", false, "do nothing if there is one already")
+	return cmd
+}
+
+func kernelBuildCommand() *cobra.Command {
+	o := kernels.BuildOptions{Progress: progress()}
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build a small kernel from source",
+		Long: `Build configures a kernel by a profile, over the kernel's own tinyconfig, and checks that each wanted option was really set. Profiles:
+  run    what rambox run wants, with nothing in modules
+  micro  virtio-mmio only: no PCI, no ACPI
+  tiny   a serial console, and no network, block or PCI
+  node   a diskless PC that boots over the network`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, err := kernels.Build(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			fmt.Println(k.Path)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Profile, "profile", "run", "run, micro, tiny or node")
+	f.StringVar(&o.Arch, "arch", "amd64", "architecture by Go's name")
+	f.StringVar(&o.Source, "source", "debian", "directory of a kernel source tree, or debian for the newest linux-source package")
+	return cmd
+}
+
+// progress is where long work reports to: the terminal, if there is one.
+func progress() io.Writer {
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return os.Stderr
+	}
+	return io.Discard
+}
