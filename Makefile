@@ -8,8 +8,8 @@ GUEST = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 $(GO) build -trimpath -buildvcs=fals
 HOST  = CGO_ENABLED=0 $(GO) build -trimpath
 
 # The Debian packages that running, testing and building a kernel need.
-PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd \
-	flex bison bc libelf-dev gcc make ca-certificates
+PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
+	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates
 
 .PHONY: all init rambox run test unit lint fuzz cover bench soak deps kernel clean
 

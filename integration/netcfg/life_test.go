@@ -90,6 +90,24 @@ func TestSettles(t *testing.T) {
 	}
 }
 
+// TestProbing settles no sooner than the devices are known.
+func TestProbing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	probed := make(chan struct{})
+	n := l.runProbing("", probed)
+	select {
+	case e := <-n.events:
+		t.Errorf("event %+v before the devices are known", e)
+	case <-time.After(500 * time.Millisecond):
+	}
+	close(probed)
+	began := time.Now()
+	if e := n.wait(netcfg.Settled); e.Err == nil || e.Err.Error() != "no Ethernet device" || time.Since(began) > time.Second {
+		t.Errorf("settled with %v after %s", e.Err, time.Since(began))
+	}
+}
+
 // TestLateServer starts the server after 8 s.
 func TestLateServer(t *testing.T) {
 	t.Parallel()

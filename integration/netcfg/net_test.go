@@ -116,6 +116,12 @@ type node struct {
 // run starts Run in the client's namespace, with a command line.
 func (l *lab) run(line string) *node {
 	l.t.Helper()
+	return l.runProbing(line, nil)
+}
+
+// runProbing does so with devices still being looked for.
+func (l *lab) runProbing(line string, probed <-chan struct{}) *node {
+	l.t.Helper()
 	params := map[string][]string{}
 	for word := range strings.FieldsSeq(line) {
 		k, v, _ := strings.Cut(word, "=")
@@ -134,7 +140,7 @@ func (l *lab) run(line string) *node {
 	go func() {
 		ended <- inside(l.client, func() error {
 			return netcfg.Run(ctx, plan, netcfg.Options{
-				Dir: n.dir, Commands: n.commands,
+				Dir: n.dir, Commands: n.commands, Probed: probed,
 				Notify: func(e netcfg.Event) { n.events <- e },
 				Log: func(format string, args ...any) {
 					mu.Lock()

@@ -2,7 +2,6 @@ package image
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -114,7 +113,6 @@ func goProgram(b *testing.B) string {
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 )
@@ -139,6 +137,6 @@ func main() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Log(fmt.Sprintf("the Go program has %d bytes", info.Size()))
+	b.Logf("the Go program has %d bytes", info.Size())
 	return file
 }

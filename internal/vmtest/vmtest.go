@@ -49,7 +49,6 @@ type Guest struct {
 	machine qemu.Machine
 	console console
 	read    int // how far Expect has come
-	ended   bool
 }
 
 // Start boots vm. The machine is gone when the test ends.

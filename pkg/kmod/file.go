@@ -13,15 +13,46 @@ import (
 // few small files are read once, costs more than reading them.
 type DirFS string
 
+func (d DirFS) path(op, name string) (string, error) {
+	if !fs.ValidPath(name) {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return string(d) + "/" + name, nil
+}
+
 // Open implements fs.FS.
-func (d DirFS) Open(name string) (fs.File, error) { return os.DirFS(string(d)).Open(name) }
+func (d DirFS) Open(name string) (fs.File, error) {
+	path, err := d.path("open", name)
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// Stat implements fs.StatFS.
+func (d DirFS) Stat(name string) (fs.FileInfo, error) {
+	path, err := d.path("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return os.Stat(path)
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (d DirFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	path, err := d.path("open", name)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadDir(path)
+}
 
 // ReadFile implements fs.ReadFileFS.
 func (d DirFS) ReadFile(name string) ([]byte, error) {
-	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	path, err := d.path("open", name)
+	if err != nil {
+		return nil, err
 	}
-	path := string(d) + "/" + name
 	fd, err := openAt(unix.AT_FDCWD, path, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
