@@ -195,9 +195,8 @@ func (b *build) compile(ctx context.Context) error {
 		return err
 	}
 	m := b.make()
-	m.steps = len(got) * 13 / 10 // 1000 for the 776 options of profile run, and as good for the others
-	fmt.Fprintf(b.log, "build kernel %s from %s: %d options, about %d steps, %d at a time\n",
-		b.name(), b.source.version, len(got), m.steps, b.jobs)
+	m.steps = estimateSteps(got)
+	fmt.Fprintf(b.log, "build %s from %s: about %d steps, %d at a time\n", b.name(), b.source.version, m.steps, b.jobs)
 	return m.run(ctx, fmt.Sprintf("-j%d", b.jobs), b.target.image)
 }
 

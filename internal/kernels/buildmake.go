@@ -116,6 +116,19 @@ func (p *progress) line(line string) {
 	}
 }
 
+// estimateSteps is about how many steps a build of this configuration from
+// nothing takes: a line through what v6.12 took on x86 with 439, 550 and 694
+// symbols on (1100, 1740 and 2100).
+func estimateSteps(c Config) int {
+	on := 0
+	for _, value := range c {
+		if value == "y" {
+			on++
+		}
+	}
+	return max(on*39/10-560, 100)
+}
+
 // isStep recognizes kbuild's short form of a command: "  CC      init/main.o".
 func isStep(line string) bool {
 	rest, ok := strings.CutPrefix(line, "  ")

@@ -1,9 +1,14 @@
 package kernels
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -57,6 +62,37 @@ func TestProgress(t *testing.T) {
 			}
 			if len(p.tail) != tailLines || p.tail[tailLines-1] != "Error 2" || p.tail[0] != "note 25" {
 				t.Errorf("tail = %q, want the last %d lines", p.tail, tailLines)
+			}
+		})
+	}
+}
+
+func TestMakeRunErrors(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"Makefile": "fail:\n\t@echo one; echo two >&2; exit 3\nhang:\n\tsleep 60\n"})
+	short, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("time is up"))
+	defer cancel()
+	tests := []struct {
+		name, goal string
+		ctx        context.Context
+		err        string
+	}{
+		{"last lines", "fail", t.Context(), "make fail: exit status 2; its last lines:\nmake: Entering directory"},
+		{"both streams", "fail", t.Context(), "\none\ntwo\nmake: *** [Makefile:2: fail] Error 3"},
+		{"a limit", "hang", short, "make hang: time is up"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := makeRun{target: target{arch: runtime.GOARCH, native: []string{runtime.GOARCH}}, source: dir, out: dir}
+			start := time.Now()
+			if err := m.run(tt.ctx, tt.goal); !matches(err, tt.err) {
+				t.Errorf("run error = %v, want %q", err, tt.err)
+			}
+			if d := time.Since(start); d > stopDelay {
+				t.Errorf("make took %v to stop", d)
 			}
 		})
 	}

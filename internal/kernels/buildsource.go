@@ -205,7 +205,10 @@ func (f fetch) unpackSource(p debPackage, deb, target string) error {
 	if _, err := f.run.command(f.tmp, "tar", "-xf", archive, "-C", tree, "--strip-components=1"); err != nil {
 		return err
 	}
-	return os.Rename(tree, target)
+	if err := os.Rename(tree, target); err != nil && !isDir(target) { // another process was faster
+		return err
+	}
+	return nil
 }
 
 // removeOthers removes the other sources from a directory of sources.
