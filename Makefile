@@ -12,7 +12,8 @@ HOST  = CGO_ENABLED=0 $(GO) build -trimpath
 
 # The Debian packages that running, testing and building a kernel need.
 PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
-	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates
+	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates \
+	iproute2 dnsmasq-base isc-dhcp-server
 
 .PHONY: all init rambox run test unit lint fuzz cover bench soak deps kernel clean
 

@@ -3,8 +3,12 @@
 package netcfg_test
 
 import (
+	"errors"
+	"io/fs"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +99,7 @@ func TestProbing(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	probed := make(chan struct{})
-	n := l.runProbing("", probed)
+	n := l.runIn(t.TempDir(), "", probed)
 	select {
 	case e := <-n.events:
 		t.Errorf("event %+v before the devices are known", e)
@@ -163,6 +167,9 @@ func TestRenews(t *testing.T) {
 	stop()
 	n.wait(netcfg.Lost)
 	l.wantState("lo 127.0.0.1/8\n")
+	if _, err := os.Stat(filepath.Join(n.dir, "run/net-eth0.conf")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("lease file after the lease: %v", err)
+	}
 	l.dhcpd("", subnet)
 	n.wait(netcfg.Configured)
 }
@@ -258,6 +265,56 @@ func TestLinkDown(t *testing.T) {
 	l.wantState(before)
 	n.commands <- netcfg.RenewNow
 	n.wait(netcfg.Configured)
+}
+
+// TestFailover loses the server on the link that has won; one on the other link
+// takes over.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.cable("eth0", mac, "s0", "10.9.0.1/24")
+	stop := l.dhcpd("", "range 10.9.0.10; default-lease-time 12; min-lease-time 12; max-lease-time 12;")
+	n := l.run("ip=dhcp")
+	n.wait(netcfg.Configured)
+	stop()
+	l.cable("eth1", mac2, "s1", "10.8.0.1/24")
+	l.dnsmasq("--dhcp-range=10.8.0.10,10.8.0.10,255.255.255.0,1h", "--interface=s1")
+	if e := n.wait(netcfg.Lost); e.Link != "eth0" {
+		t.Errorf("%s is lost, want eth0", e.Link)
+	}
+	if e := n.wait(netcfg.Configured); e.Link != "eth1" {
+		t.Errorf("%s is configured, want eth1", e.Link)
+	}
+}
+
+// TestRestart runs again over what an earlier run has left: first with the same
+// server, which gives the same address, then with one that refuses it.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.cable("eth0", mac, "s0", "10.9.0.1/24")
+	stop := l.dnsmasq(pool, "--interface=s0")
+	dir := t.TempDir()
+	n := l.runIn(dir, "ip=dhcp", nil)
+	first := n.wait(netcfg.Configured).Config.Addr
+	n.stop()
+	before := l.state()
+	n = l.runIn(dir, "ip=dhcp", nil)
+	if again := n.wait(netcfg.Configured).Config.Addr; again != first {
+		t.Errorf("address %s after a restart, %s before", again, first)
+	}
+	n.stop()
+	l.wantState(before)
+	stop()
+	l.dnsmasq("--dhcp-range=10.9.0.200,10.9.0.200,255.255.255.0,1h", "--interface=s0")
+	n = l.runIn(dir, "ip=dhcp", nil)
+	n.wait(netcfg.Configured)
+	l.wantState(`
+lo 127.0.0.1/8
+eth0@if2 10.9.0.200/24
+default via 10.9.0.1 dev eth0 proto dhcp src 10.9.0.200
+10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.200
+`)
 }
 
 // TestCommands renews at once, and gives the lease back.

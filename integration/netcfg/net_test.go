@@ -30,6 +30,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "integration/netcfg: network namespaces need root")
 		os.Exit(1)
 	}
+	for _, program := range []string{"ip", "dnsmasq", "dhcpd", "busybox"} {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(os.Stderr, "integration/netcfg: %v (Debian: iproute2, dnsmasq-base, isc-dhcp-server, busybox)\n", err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -116,11 +122,12 @@ type node struct {
 // run starts Run in the client's namespace, with a command line.
 func (l *lab) run(line string) *node {
 	l.t.Helper()
-	return l.runProbing(line, nil)
+	return l.runIn(l.t.TempDir(), line, nil)
 }
 
-// runProbing does so with devices still being looked for.
-func (l *lab) runProbing(line string, probed <-chan struct{}) *node {
+// runIn does so with files of an earlier run, and with devices still being
+// looked for.
+func (l *lab) runIn(dir, line string, probed <-chan struct{}) *node {
 	l.t.Helper()
 	params := map[string][]string{}
 	for word := range strings.FieldsSeq(line) {
@@ -131,7 +138,7 @@ func (l *lab) runProbing(line string, probed <-chan struct{}) *node {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	n := &node{t: l.t, dir: l.t.TempDir(), events: make(chan netcfg.Event, 1000), commands: make(chan netcfg.Command)}
+	n := &node{t: l.t, dir: dir, events: make(chan netcfg.Event, 1000), commands: make(chan netcfg.Command)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	var mu sync.Mutex

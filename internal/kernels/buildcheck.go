@@ -6,13 +6,12 @@ import (
 	"strings"
 )
 
-// kconfig drops what it cannot set without a word: a symbol whose dependencies
-// are off, that another one selects, that this version does not have.
-
 // checkSettings compares what the fragments want with the configuration that
-// kconfig made of it. Its error has one line for each symbol that is not as
-// wanted, with the fragment's line and the reason, read from the Kconfig files of
-// tree (srcArch is the directory under arch/: "x86").
+// kconfig made of it. For kconfig drops without a word what it cannot set: a symbol
+// whose dependencies are off, that another one selects, that this version has not.
+// The error has one line for each symbol that is not as wanted, with the fragment's
+// line and the reason, read from the Kconfig files of tree (srcArch is the directory
+// under arch/: "x86").
 func checkSettings(want []Setting, got Config, tree fs.FS, srcArch string) error {
 	var lost []Setting
 	for _, s := range want {

@@ -48,6 +48,9 @@ func dirSource(dir string) (kernelSource, error) {
 	if err != nil {
 		return kernelSource{}, err
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return kernelSource{}, fmt.Errorf("find kernel source: %w", err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "scripts", "kconfig")); err != nil {
 		return kernelSource{}, fmt.Errorf("%s is no kernel source: %w", dir, err)
 	}

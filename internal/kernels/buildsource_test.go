@@ -116,6 +116,24 @@ func TestTreeState(t *testing.T) {
 	}
 }
 
+func TestDirSourceBySymlink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(t.TempDir(), "linux")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, dir, map[string]string{"scripts/kconfig/conf.c": ""})
+	before, err := dirSource(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, dir, map[string]string{"init/main.c": ""})
+	after, err := dirSource(link)
+	if err != nil || after.content == before.content {
+		t.Errorf("the content does not change (error %v)", err)
+	}
+}
+
 func mustState(t *testing.T, dir string) string {
 	t.Helper()
 	s, err := treeState(dir)

@@ -1,0 +1,255 @@
+package netcfg
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is what a link is given.
+type Config struct {
+	Proto    string       // "dhcp", "static"
+	Addr     netip.Prefix // 10.0.2.15/24
+	Peer     netip.Prefix // the far end of a point-to-point link
+	Gateway  netip.Addr   // of the default route, for the record: Routes has it
+	Routes   []Route      // in the order in which they can be added
+	DNS      []netip.Addr
+	Domain   string
+	Search   []string
+	Hostname string // without domain
+	MTU      int    // bytes; 0: as it is
+	NTP      []netip.Addr
+
+	Server     netip.Addr // the DHCP server, which renews the lease
+	BootServer netip.Addr // siaddr, or ip='s second field
+	BootFile   string
+	RootPath   string
+
+	// The lease and its two times, counted from the request. Zero is for ever.
+	Lease, T1, T2 time.Duration
+}
+
+// Route is one route; without a Gateway, Dst is on the link.
+type Route struct {
+	Dst     netip.Prefix
+	Gateway netip.Addr
+}
+
+// Equal reports whether applying o after c would change nothing.
+func (c Config) Equal(o Config) bool {
+	return c.Proto == o.Proto && c.Addr == o.Addr && c.Peer == o.Peer && c.Gateway == o.Gateway &&
+		slices.Equal(c.Routes, o.Routes) && slices.Equal(c.DNS, o.DNS) && c.Domain == o.Domain &&
+		slices.Equal(c.Search, o.Search) && c.Hostname == o.Hostname && c.MTU == o.MTU &&
+		slices.Equal(c.NTP, o.NTP) && c.Server == o.Server && c.BootServer == o.BootServer &&
+		c.BootFile == o.BootFile && c.RootPath == o.RootPath &&
+		c.Lease == o.Lease && c.T1 == o.T1 && c.T2 == o.T2
+}
+
+// String sums the config up for a log: "dhcp 10.0.2.15/24, gateway 10.0.2.2,
+// lease 24h0m0s".
+func (c Config) String() string {
+	s := c.Proto + " " + c.Addr.String()
+	if c.Gateway.IsValid() {
+		s += ", gateway " + c.Gateway.String()
+	}
+	if c.Lease > 0 {
+		s += ", lease " + c.Lease.String()
+	}
+	return s
+}
+
+// Config returns what a spec with a fixed address asks for.
+func (s Spec) Config() Config {
+	c := Config{
+		Proto:      "static",
+		Addr:       s.Addr,
+		Peer:       s.Peer,
+		Gateway:    s.Gateway,
+		DNS:        slices.Clone(s.DNS),
+		NTP:        slices.Clone(s.NTP),
+		Domain:     s.Domain,
+		Hostname:   s.Hostname,
+		MTU:        s.MTU,
+		BootServer: s.Server,
+	}
+	if s.Domain != "" {
+		c.Search = []string{s.Domain}
+	}
+	if s.Gateway.IsValid() {
+		c.Routes = c.reach([]Route{{defaultRoute(s.Gateway), s.Gateway}})
+	}
+	return c
+}
+
+// override puts what ip= and the command line say over what a lease says.
+func (c Config) override(s Spec, p Plan) Config {
+	if s.Hostname != "" {
+		c.Hostname = s.Hostname
+	}
+	if s.Domain != "" {
+		c.Domain = s.Domain
+	}
+	if s.MTU != 0 {
+		c.MTU = s.MTU
+	}
+	if s.Server.IsValid() {
+		c.BootServer = s.Server
+	}
+	if !p.PeerDNS && c.Proto == "dhcp" {
+		c.DNS, c.Search, c.Domain = nil, nil, s.Domain
+	}
+	c.DNS = unique(slices.Concat(p.Nameservers, s.DNS, c.DNS))
+	c.NTP = unique(slices.Concat(s.NTP, c.NTP))
+	if s.Gateway.IsValid() && c.Proto == "dhcp" && s.Gateway.Is4() {
+		routes := slices.DeleteFunc(slices.Clone(c.Routes), func(r Route) bool { return r.Dst.Bits() == 0 })
+		c.Gateway = s.Gateway
+		c.Routes = c.reach(append(routes, Route{defaultRoute(s.Gateway), s.Gateway}))
+	}
+	return c
+}
+
+func defaultRoute(gateway netip.Addr) netip.Prefix {
+	if gateway.Is4() {
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+}
+
+// reach orders routes so that each can be added: those on the link first, with
+// one more for every gateway outside the subnet, as with the leases of /32 that
+// clouds give. A second route to the same place, one to the link's own subnet
+// and one through the machine itself are left out.
+func (c Config) reach(routes []Route) []Route {
+	var onLink, via []Route
+	seen := map[netip.Prefix]bool{c.subnet().Masked(): true}
+	for _, r := range routes {
+		if seen[r.Dst] || r.Gateway == c.Addr.Addr() {
+			continue
+		}
+		seen[r.Dst] = true
+		if r.Gateway.IsValid() {
+			via = append(via, r)
+		} else {
+			onLink = append(onLink, r)
+		}
+	}
+	for _, r := range via {
+		covers := func(o Route) bool { return o.Dst.Contains(r.Gateway) }
+		if c.subnet().Contains(r.Gateway) || r.Gateway.IsLinkLocalUnicast() && !r.Gateway.Is4() ||
+			slices.ContainsFunc(onLink, covers) {
+			continue
+		}
+		onLink = append(onLink, Route{Dst: netip.PrefixFrom(r.Gateway, r.Gateway.BitLen())})
+	}
+	return append(onLink, via...)
+}
+
+// subnet is what the address itself makes reachable.
+func (c Config) subnet() netip.Prefix {
+	if c.Peer.IsValid() {
+		return c.Peer
+	}
+	return c.Addr
+}
+
+// broadcast is the subnet's broadcast address, if it has one (RFC 3021).
+func (c Config) broadcast() (netip.Addr, bool) {
+	if !c.Addr.Addr().Is4() || c.Addr.Bits() > 30 || c.Peer.IsValid() {
+		return netip.Addr{}, false
+	}
+	b := c.Addr.Addr().As4()
+	for bit := c.Addr.Bits(); bit < 32; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(b), true
+}
+
+func unique(addrs []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range addrs {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// ResolvConf returns the text of /etc/resolv.conf: at most three name servers
+// (MAXNS of resolv.h), "" when there are none and no search list.
+func (c Config) ResolvConf() string {
+	var b strings.Builder
+	search := c.Search
+	if len(search) == 0 && c.Domain != "" {
+		search = []string{c.Domain}
+	}
+	if len(search) > 0 {
+		b.WriteString("search " + strings.Join(search, " ") + "\n")
+	}
+	for _, a := range c.DNS[:min(len(c.DNS), 3)] {
+		b.WriteString("nameserver " + a.String() + "\n")
+	}
+	return b.String()
+}
+
+// LeaseFile returns /run/net-<dev>.conf as klibc's ipconfig writes it
+// (dump_device_config in usr/kinit/ipconfig/main.c): shell assignments, without
+// its UPTIME, and with IPV4NTP0 and MTU, which it has not. An IPv6 address is
+// in IPV6ADDR, as its users write it.
+func (c Config) LeaseFile(device string) string {
+	proto, server := c.Proto, c.BootServer
+	if proto == "static" {
+		proto = "none"
+	}
+	if !server.IsValid() {
+		server = c.Server
+	}
+	lines := [][2]string{{"DEVICE", device}, {"PROTO", proto}}
+	if c.Addr.Addr().Is4() {
+		broadcast, _ := c.broadcast()
+		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), c.Addr.Bits()).Masked()
+		lines = append(lines, [][2]string{
+			{"IPV4ADDR", c.Addr.Addr().String()},
+			{"IPV4BROADCAST", orZero(broadcast)},
+			{"IPV4NETMASK", mask.Addr().String()},
+			{"IPV4GATEWAY", orZero(c.Gateway)},
+		}...)
+	} else {
+		lines = append(lines, [2]string{"IPV6ADDR", c.Addr.String()}, [2]string{"IPV6GATEWAY", orZero(c.Gateway)})
+	}
+	lines = append(lines, [][2]string{
+		{"IPV4DNS0", orZero(nth(c.DNS, 0))},
+		{"IPV4DNS1", orZero(nth(c.DNS, 1))},
+		{"IPV4NTP0", orZero(nth(c.NTP, 0))},
+		{"HOSTNAME", c.Hostname},
+		{"DNSDOMAIN", c.Domain},
+		{"NISDOMAIN", ""},
+		{"ROOTSERVER", orZero(server)},
+		{"ROOTPATH", c.RootPath},
+		{"filename", c.BootFile},
+		{"MTU", strconv.Itoa(c.MTU)},
+		{"DHCPLEASETIME", strconv.Itoa(int(c.Lease / time.Second))},
+		{"DOMAINSEARCH", strings.Join(c.Search, " ")},
+	}...)
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(l[0] + "='" + strings.ReplaceAll(l[1], "'", `'\''`) + "'\n")
+	}
+	return b.String()
+}
+
+func nth(list []netip.Addr, i int) netip.Addr {
+	if i < len(list) {
+		return list[i]
+	}
+	return netip.Addr{}
+}
+
+// orZero writes no address as klibc does.
+func orZero(a netip.Addr) string {
+	if !a.IsValid() {
+		return "0.0.0.0"
+	}
+	return a.String()
+}
