@@ -22,6 +22,22 @@ func (m *pid1) loadModules() {
 	// Listening comes first: a device that appears while the present ones are
 	// looked through is in one of the two.
 	m.listen()
+	// A driver that never comes back from finding its device must not take
+	// the machine along.
+	done := make(chan struct{})
+	m.spawn(func() { defer close(done); m.loadAll() })
+	select {
+	case <-done:
+	case <-m.ctx.Done():
+	case <-time.After(moduleWait):
+		m.log.Errorf("modules are still being loaded after %v; going on without them", moduleWait)
+	}
+}
+
+// moduleWait is how long the modules of all devices may take.
+const moduleWait = time.Minute
+
+func (m *pid1) loadAll() {
 	for _, name := range m.plan.Load {
 		if err := m.modules.Load(m.ctx, name); err != nil {
 			m.log.Warnf("%v", err)
