@@ -266,7 +266,7 @@ func BenchmarkMemoryFloor(b *testing.B) {
 }
 
 func boots(b *testing.B, k kernels.Kernel, initrd string, megabytes int64) bool {
-	g := vmtest.Start(b, vmtest.VM{Kernel: k, Initrd: initrd, Memory: megabytes << 20, Limit: 20 * time.Second, Append: "rambox.payload=/app quiet"})
+	g := vmtest.Start(b, vmtest.VM{Kernel: k, Initrd: initrd, Memory: megabytes << 20, Limit: 20 * time.Second, Append: "rambox.payload=/app"})
 	g.VM().Wait()
 	return strings.Contains(g.Shown(), "PAYLOAD")
 }
