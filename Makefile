@@ -33,6 +33,8 @@ run: deps all
 test: deps all unit
 	bin/rambox kernel fetch --if-missing cloud
 	bin/rambox kernel build --profile run
+	RAMBOX_KERNEL_SOURCE=$$(ls -d "$${RAMBOX_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/rambox}"/source/linux-source-*/ | tail -1) \
+		$(GO) test -count=1 -run OnSource ./internal/kernels
 	$(GO) test -count=1 -timeout 30m -p 1 ./integration/...
 
 unit:

@@ -194,22 +194,28 @@ func TestMachineIsAsAsked(t *testing.T) {
 	}
 }
 
+// TestResultFile tells a program's own 123 from ours.
 func TestResultFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "result.json")
-	run(t, nil, "--result", file, "--memory", "96M", "--", "sh", "-c", `x=$(cat /dev/zero | busybox tr '\0' x); echo ${#x}`)
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r struct {
-		Status int    `json:"status"`
-		Reason string `json:"reason"`
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		t.Fatal(err)
-	}
-	if r.Reason != "signal" && r.Reason != "exit" {
-		t.Errorf("result %s", b)
+	for _, tc := range []struct {
+		script, reason string
+		status         int
+	}{{"exit 123", "exit", 123}, {"reboot -f", "died", 123}, {"kill -KILL $$", "signal", 137}} {
+		file := filepath.Join(t.TempDir(), "result.json")
+		run(t, nil, "--result", file, "--", "sh", "-c", tc.script)
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct {
+			Status int    `json:"status"`
+			Reason string `json:"reason"`
+		}
+		if err := json.Unmarshal(b, &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Reason != tc.reason || r.Status != tc.status {
+			t.Errorf("%s: result %s, want %s, %d", tc.script, b, tc.reason, tc.status)
+		}
 	}
 }
 
