@@ -74,7 +74,7 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, args
 	}
 	devices := image.Devices{
 		MMIO: m.Type == "microvm", Ports: true,
-		Disks: len(m.Disks) > 0, Net: m.Net != "" && m.Net != "none",
+		Disks: len(m.Disks) > 0, Net: m.Net.Card(),
 	}
 	spec := image.Spec{
 		Arch: k.Arch, Init: init, Payload: args, Busybox: findBusybox(o.busybox),

@@ -29,8 +29,9 @@ const statusFailed = qemu.StatusFailed
 type runOptions struct {
 	kernel, initrd, init, busybox string
 	appendLine, memory, accel     string
-	net, machine, cpu, result     string
-	disks, modules                []string
+	net, mac                      string
+	machine, cpu, result          string
+	disks, modules, forwards      []string
 	add                           []string
 	smp                           int
 	timeout                       time.Duration
@@ -58,8 +59,14 @@ Exit status: the program's own, else
   128+N  signal N killed the program`,
 		Example: `  rambox run -- uname -a
   rambox run --memory 64M -- sh -c 'free; exit 42'
+  rambox run --forward 8080:80 -- httpd -f -p 80
   rambox run --shell`,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("net") {
+				o.net = o.impliedNet()
+			}
+			return o.run(cmd.Context(), args)
+		},
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false)
@@ -69,7 +76,9 @@ Exit status: the program's own, else
 	f.StringVarP(&o.memory, "memory", "m", "256M", "memory, with a suffix K, M or G")
 	f.IntVar(&o.smp, "smp", 1, "number of CPUs")
 	f.StringArrayVarP(&o.disks, "disk", "d", nil, "disk FILE[,ro][,format=qcow2]: /dev/vda, /dev/vdb, …")
-	f.StringVarP(&o.net, "net", "n", "none", "network: none, or user for QEMU's own")
+	f.StringVarP(&o.net, "net", "n", "", "network: none, user (QEMU's own), tap:DEVICE, or bridge:BRIDGE (default: none, or user with --forward)")
+	f.StringArrayVar(&o.forwards, "forward", nil, "[udp:][ADDRESS:]PORT:GUESTPORT: a port of 127.0.0.1, or of that address, leads to the guest; 0 takes a free one")
+	f.StringVar(&o.mac, "mac", "", "address of the network card (default: with tap and bridge a random one, else QEMU's)")
 	f.DurationVarP(&o.timeout, "timeout", "t", 0, "time limit from power-on to the program's end, such as 30s (default: none)")
 	f.StringVar(&o.accel, "accel", "auto", "auto, kvm or tcg; auto takes KVM when it has been seen to boot the kernel")
 	f.StringVar(&o.machine, "machine", "", "QEMU's machine type: pc, q35, microvm (default: q35)")
@@ -96,6 +105,15 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 	if len(args) == 0 && o.initrd == "" {
 		return errors.New("no program; want: rambox run -- PROGRAM, or rambox run --shell")
 	}
+	network, err := o.network()
+	if err != nil {
+		return err
+	}
+	release, err := holdPorts(&network)
+	if err != nil {
+		return err
+	}
+	defer release()
 	kernel, err := kernels.Find(o.kernel)
 	if err != nil {
 		return err
@@ -104,6 +122,7 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	m.Net = network
 	nonce := qemu.NewNonce()
 	initrd, err := o.initramfs(kernel, m, args, nonce)
 	if errors.Is(err, image.ErrNoProgram) {
@@ -195,7 +214,7 @@ func (o *runOptions) machineFor(k kernels.Kernel) (qemu.Machine, error) {
 	}
 	m := qemu.Machine{
 		Arch: k.Arch, Type: o.machine, CPU: o.cpu, Memory: int64(memory), SMP: o.smp,
-		Kernel: k.Path, Net: o.net,
+		Kernel: k.Path,
 	}
 	for _, d := range o.disks {
 		disk, err := parseDisk(d)

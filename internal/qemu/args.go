@@ -6,23 +6,28 @@ import (
 	"strings"
 )
 
-// Descriptors that Start hands to QEMU: the console's socket, then one for each port, then an in-memory initrd.
+// Descriptors that Start hands to QEMU: the console's socket, then one for each port, then a tap device and an in-memory
+// initrd if there are any.
 const (
 	consoleFD   = 3
 	firstPortFD = 4
 )
 
 // Args returns QEMU's argument vector, the program's name first. It is what Start executes: the console is descriptor 3,
-// the ports are 4 and up. It does no I/O.
-func (m Machine) Args() ([]string, error) {
-	return m.args(fmt.Sprintf("socket,id=console,fd=%d", consoleFD))
+// the ports are 4 and up, then comes the tap device, also on a bridge; where QEMU's helper makes that one, Start leaves
+// its descriptor out. It does no I/O.
+func (m Machine) Args() ([]string, error) { return m.fdArgs(firstPortFD + len(m.Ports)) }
+
+// fdArgs is Args with the tap device at a descriptor; -1 is none.
+func (m Machine) fdArgs(tapFD int) ([]string, error) {
+	return m.args(fmt.Sprintf("socket,id=console,fd=%d", consoleFD), tapFD)
 }
 
 // ShellLine is a command line for a person to copy: the same machine with the console on the terminal (ctrl-a x quits) and
 // without the ports, so that an init of ours talks on the console.
 func (m Machine) ShellLine() (string, error) {
 	m.Ports = nil
-	argv, err := m.args("stdio,id=console,mux=on,signal=off")
+	argv, err := m.args("stdio,id=console,mux=on,signal=off", -1)
 	if err != nil {
 		return "", err
 	}
@@ -33,7 +38,7 @@ func (m Machine) ShellLine() (string, error) {
 	return strings.Join(argv, " "), nil
 }
 
-func (m Machine) args(console string) ([]string, error) {
+func (m Machine) args(console string, tapFD int) ([]string, error) {
 	m = m.withDefaults()
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("virtual machine: %w", err)
@@ -52,9 +57,7 @@ func (m Machine) args(console string) ([]string, error) {
 	for i, d := range m.Disks {
 		argv = append(argv, "-drive", d.drive(i), "-device", fmt.Sprintf("%s,drive=disk%d", m.virtio("blk"), i))
 	}
-	if m.Net == "user" {
-		argv = append(argv, "-netdev", "user,id=net0", "-device", m.nic())
-	}
+	argv = append(argv, m.Net.args(m.nic(), tapFD)...)
 	argv = append(argv, "-kernel", m.Kernel)
 	if m.Initrd != "" {
 		argv = append(argv, "-initrd", m.Initrd)

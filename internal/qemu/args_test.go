@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,7 +20,7 @@ func machines() map[string]Machine {
 		"pc":    {Arch: "amd64", Kernel: "/boot/vmlinuz"},
 		"ports": {Arch: "amd64", Kernel: "k", Initrd: "i", Cmdline: "console=ttyS0 -- a,b 'c d'", Ports: ports, RNG: true},
 		"q35": {
-			Arch: "amd64", Type: "q35", Kernel: "k", Memory: 100<<20 + 512<<10, SMP: 4, CPU: "qemu64", Net: "user",
+			Arch: "amd64", Type: "q35", Kernel: "k", Memory: 100<<20 + 512<<10, SMP: 4, CPU: "qemu64", Net: Network{Kind: "user"},
 			Disks: []Disk{
 				{Path: "/d/a,b.raw"},
 				{Path: "c.qcow2", ReadOnly: true},
@@ -28,10 +29,16 @@ func machines() map[string]Machine {
 			},
 			Extra: []string{"-s"},
 		},
-		"microvm": {Arch: "amd64", Type: "microvm", Kernel: "k", Ports: ports, RNG: true, Net: "user", Disks: []Disk{{Path: "/d"}}},
+		"microvm": {Arch: "amd64", Type: "microvm", Kernel: "k", Ports: ports, RNG: true, Net: Network{Kind: "user"}, Disks: []Disk{{Path: "/d"}}},
 		"arm64":   {Arch: "arm64", Kernel: "k", Ports: ports[:1]},
 		"riscv64": {Arch: "riscv64", Kernel: "k"},
-		"386":     {Arch: "386", Kernel: "k", Net: "none"},
+		"386":     {Arch: "386", Kernel: "k", Net: Network{Kind: "none"}},
+		"forward": {Arch: "arm64", Kernel: "k", Net: Network{Kind: "user", Forwards: []Forward{
+			{Proto: "tcp", Host: netip.MustParseAddrPort("127.0.0.1:8080"), Guest: 80},
+			{Proto: "udp", Host: netip.MustParseAddrPort("0.0.0.0:5353"), Guest: 53},
+		}}},
+		"tap":    {Arch: "amd64", Type: "pc", Kernel: "k", Ports: ports, Net: Network{Kind: "tap", Link: "tap,0", MAC: "52:54:00:01:02:03"}},
+		"bridge": {Arch: "amd64", Type: "microvm", Kernel: "k", Net: Network{Kind: "bridge", Link: "br0", MAC: "52:54:00:01:02:03"}},
 	}
 }
 
@@ -90,7 +97,11 @@ func TestArgsRefused(t *testing.T) {
 		"memory":       {Arch: "amd64", Memory: 1000, Kernel: "k"},
 		"CPUs":         {Arch: "amd64", SMP: -1, Kernel: "k"},
 		"no kernel":    {Arch: "amd64"},
-		"network":      {Arch: "amd64", Kernel: "k", Net: "tap"},
+		"network":      {Arch: "amd64", Kernel: "k", Net: Network{Kind: "vde"}},
+		"no device":    {Arch: "amd64", Kernel: "k", Net: Network{Kind: "tap"}},
+		"MAC address":  {Arch: "amd64", Kernel: "k", Net: Network{Kind: "user", MAC: "52:54"}},
+		"tap forward":  {Arch: "amd64", Kernel: "k", Net: Network{Kind: "tap", Link: "t", Forwards: []Forward{{Proto: "tcp"}}}},
+		"no port":      {Arch: "amd64", Kernel: "k", Net: Network{Kind: "user", Forwards: []Forward{{Proto: "tcp", Host: netip.MustParseAddrPort("127.0.0.1:0"), Guest: 1}}}},
 		"disk":         {Arch: "amd64", Kernel: "k", Disks: []Disk{{}}},
 		"long line":    {Arch: "amd64", Kernel: "k", Cmdline: strings.Repeat("x", 2048)},
 	} {

@@ -20,7 +20,7 @@ type Machine struct {
 	Initrd  string   // path of an initramfs; "" is none
 	Cmdline string   // the kernel's command line, see BootArgs
 	Disks   []Disk   // /dev/vda, /dev/vdb, …
-	Net     string   // none or user (QEMU's own NAT with a DHCP server); "" is none
+	Net     Network  // the network card
 	Ports   []string // names of virtio-serial ports
 	RNG     bool     // a virtio-rng device
 	Extra   []string // further arguments, passed as they are
@@ -101,8 +101,6 @@ func (m Machine) check() error {
 		return fmt.Errorf("%d CPUs: want at least one", m.SMP)
 	case m.Kernel == "":
 		return errors.New("no kernel given")
-	case m.Net != "" && m.Net != "none" && m.Net != "user":
-		return fmt.Errorf("network %q: want none or user", m.Net)
 	case len(m.Cmdline) > m.cmdlineMax():
 		return fmt.Errorf("the kernel command line has %d bytes, an %s kernel keeps %d", len(m.Cmdline), m.Arch, m.cmdlineMax())
 	}
@@ -110,6 +108,9 @@ func (m Machine) check() error {
 		if d.Path == "" {
 			return errors.New("disk without a path")
 		}
+	}
+	if err := m.Net.check(); err != nil {
+		return fmt.Errorf("network %s: %w", m.Net, err)
 	}
 	return nil
 }

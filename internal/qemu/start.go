@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,10 +39,22 @@ func MemFile(name string) (*os.File, error) {
 // with this process or with ctx. There are no temporary files and no listening sockets.
 // The error of a QEMU that cannot run its machine comes from Wait: here only what prevents the start of a process fails.
 func Start(ctx context.Context, m Machine, opts Options) (*VM, error) {
-	if opts.Initrd != nil {
-		m.Initrd = fmt.Sprintf("/proc/self/fd/%d", firstPortFD+len(m.Ports))
+	if _, err := m.Args(); err != nil {
+		return nil, err // before anything is opened
 	}
-	argv, err := m.Args()
+	tap, err := m.openTap()
+	if err != nil {
+		return nil, err
+	}
+	next, tapFD := firstPortFD+len(m.Ports), -1
+	if tap != nil {
+		defer tap.Close()
+		next, tapFD = next+1, next
+	}
+	if opts.Initrd != nil {
+		m.Initrd = fmt.Sprintf("/proc/self/fd/%d", next)
+	}
+	argv, err := m.fdArgs(tapFD)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +68,11 @@ func Start(ctx context.Context, m Machine, opts Options) (*VM, error) {
 	}
 	defer closeAll(files)
 	cmd := exec.CommandContext(ctx, path, argv[1:]...)
-	cmd.ExtraFiles = files
-	if opts.Initrd != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles[:len(files):len(files)], opts.Initrd)
+	cmd.ExtraFiles = slices.Clone(files)
+	for _, f := range []*os.File{tap, opts.Initrd} {
+		if f != nil {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		}
 	}
 	proc, err := startProcess(cmd)
 	if err != nil {

@@ -1,0 +1,1 @@
+qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine microvm,acpi=off -accel tcg -cpu max -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -netdev bridge,id=net0,br=br0 -device virtio-net-device,netdev=net0,mac=52:54:00:01:02:03 -kernel k -mon chardev=console

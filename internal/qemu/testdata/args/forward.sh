@@ -1,0 +1,1 @@
+qemu-system-aarch64 -nodefaults -no-user-config -display none -no-reboot -machine virt -accel tcg -cpu max,pauth-impdef=on -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:0.0.0.0:5353-:53 -device virtio-net-pci,netdev=net0,romfile= -kernel k -mon chardev=console

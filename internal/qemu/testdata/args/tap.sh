@@ -1,0 +1,1 @@
+qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine pc -accel tcg -cpu max -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -netdev tap,id=net0,ifname=tap,,0,script=no,downscript=no -device virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:01:02:03 -kernel k -mon chardev=console
