@@ -232,6 +232,25 @@ default via 10.8.0.1 dev eth0 proto dhcp src 10.8.0.10
 `)
 }
 
+// TestDecline offers an address that another machine has: the client finds out
+// by ARP, declines it and takes the next.
+func TestDecline(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.cable("eth0", mac, "s0", "10.9.0.1/24", "10.9.0.50/24")
+	l.dnsmasq(pool, "--interface=s0", "--dhcp-host="+mac+",10.9.0.50")
+	began := time.Now()
+	n := l.run("ip=dhcp rambox.net.probe=300")
+	e := n.wait(netcfg.Configured)
+	if a := e.Config.Addr.String(); a == "10.9.0.50/24" || !strings.HasPrefix(a, "10.9.0.") {
+		t.Errorf("configured %s", a)
+	}
+	// RFC 2131, section 3.1, 5.
+	if took := time.Since(began); took < 10*time.Second {
+		t.Errorf("asked again after %v", took)
+	}
+}
+
 // TestFlap pulls the cable out and in: the lease is confirmed, nothing changes.
 func TestFlap(t *testing.T) {
 	t.Parallel()

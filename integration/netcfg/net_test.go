@@ -129,6 +129,12 @@ func (l *lab) run(line string) *node {
 // looked for.
 func (l *lab) runIn(dir, line string, probed <-chan struct{}) *node {
 	l.t.Helper()
+	return l.runAfter(func() error { return nil }, dir, line, probed)
+}
+
+// runAfter does so on a thread that has been prepared.
+func (l *lab) runAfter(prepare func() error, dir, line string, probed <-chan struct{}) *node {
+	l.t.Helper()
 	params := map[string][]string{}
 	for word := range strings.FieldsSeq(line) {
 		k, v, _ := strings.Cut(word, "=")
@@ -146,6 +152,9 @@ func (l *lab) runIn(dir, line string, probed <-chan struct{}) *node {
 	began := time.Now()
 	go func() {
 		ended <- inside(l.client, func() error {
+			if err := prepare(); err != nil {
+				return err
+			}
 			return netcfg.Run(ctx, plan, netcfg.Options{
 				Dir: n.dir, Commands: n.commands, Probed: probed,
 				Notify: func(e netcfg.Event) { n.events <- e },

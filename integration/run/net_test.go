@@ -33,11 +33,10 @@ type guest struct {
 	wait           func() error
 }
 
-// startGuest runs rambox by way of other programs, if there are any. The test,
-// not init, configures the guest's network.
+// startGuest runs rambox by way of other programs, if there are any.
 func startGuest(t *testing.T, via []string, args ...string) *guest {
 	t.Helper()
-	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path, "--append", "ip=off")
+	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path)
 	argv = append(argv, args...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -77,10 +76,10 @@ func (g *guest) end() {
 	}
 }
 
-// serve is a script for a guest that serves a page at an address.
-func serve(address, page string) string {
-	return fmt.Sprintf(`busybox ip addr add %s dev eth0 && busybox ip link set eth0 up && mkdir /www &&
-		echo '%s' > /www/index.html && busybox httpd -p 80 -h /www && echo ready`, address, page)
+// serve is a script for a guest that serves a page. Init has configured its
+// network.
+func serve(page string) string {
+	return fmt.Sprintf(`mkdir /www && echo '%s' > /www/index.html && busybox httpd -p 80 -h /www && echo ready`, page)
 }
 
 // udpEcho goes into the background and sends each datagram back.
@@ -113,7 +112,7 @@ func TestForward(t *testing.T) {
 	defer page.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	g := startGuest(t, nil, "--forward", "0:80", "--forward", "udp:0:7", "--add", vmtest.Program(t, udpEcho)+":/echo", "--", "sh", "-c",
-		"/echo && "+serve("10.0.2.15/24", "the page of the guest")+" && busybox wget -qO- http://10.0.2.2:"+port+"/; cat")
+		"/echo && "+serve("the page of the guest")+" && busybox wget -qO- http://10.0.2.2:"+port+"/; cat")
 	tcp := g.forwarded(`^rambox: (127\.0\.0\.1:\d+) forwards to port 80 of the guest\n$`)
 	udp := g.forwarded(`^rambox: UDP (127\.0\.0\.1:\d+) forwards to port 7 of the guest\n$`)
 	if ready, page := g.line(), g.line(); ready != "ready" || page != "the page of the host" {
@@ -250,7 +249,7 @@ func TestTap(t *testing.T) {
 			ns.ip(append([]string{"tuntap", "add", "tap0", "mode", "tap", "user", fmt.Sprint(os.Geteuid())}, queues...)...)
 			ns.ip("addr", "add", "10.77.0.1/24", "dev", "tap0")
 			ns.ip("link", "set", "tap0", "up")
-			g := startGuest(t, ns.via(incapable[:]...), "--net", "tap:tap0", "--mac", "52:54:00:01:02:03", "--", "sh", "-c", serve("10.77.0.2/24", "by tap")+"; cat")
+			g := startGuest(t, ns.via(incapable[:]...), "--net", "tap:tap0", "--mac", "52:54:00:01:02:03", "--append", "ip=10.77.0.2::::::none", "--", "sh", "-c", serve("by tap")+"; cat")
 			if got := g.line(); got != "ready" {
 				t.Errorf("the guest says %q", got)
 			}
@@ -281,9 +280,9 @@ func TestBridge(t *testing.T) {
 		}
 	}
 	unchanged()
-	one := startGuest(t, ns.via(), "--net", "bridge:br0", "--", "sh", "-c", serve("10.77.0.2/24", "by bridge")+"; cat")
-	two := startGuest(t, ns.via(), "--net", "bridge:br0", "--", "sh", "-c",
-		"busybox ip addr add 10.77.0.3/24 dev eth0 && busybox ip link set eth0 up && read -r go && busybox wget -qO- http://10.77.0.2/; cat")
+	one := startGuest(t, ns.via(), "--net", "bridge:br0", "--append", "ip=10.77.0.2:::24::eth0:none", "--", "sh", "-c", serve("by bridge")+"; cat")
+	two := startGuest(t, ns.via(), "--net", "bridge:br0", "--append", "ip=10.77.0.3:::24::eth0:none", "--", "sh", "-c",
+		"read -r go && busybox wget -qO- http://10.77.0.2/; cat")
 	if got := one.line(); got != "ready" {
 		t.Errorf("the first guest says %q", got)
 	}

@@ -97,6 +97,12 @@ func lineModules(args cmdline.Args) (explicit, optional []string) {
 			explicit = append(explicit, splitList(list)...)
 		}
 	}
+	if args.Has("ip") || args.Has("nfsaddrs") {
+		optional = append(optional, "af_packet")
+	}
+	if args.Has("vlan") {
+		optional = append(optional, "8021q")
+	}
 	if args.Has("rambox.overlay") {
 		optional = append(optional, "fs-overlay")
 	}

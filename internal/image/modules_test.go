@@ -321,6 +321,8 @@ func TestLineModules(t *testing.T) {
 		"root=LABEL=x rootfstype=auto":      "[] [fs-ext4 fs-xfs fs-btrfs fs-f2fs fs-squashfs fs-erofs]",
 		"rambox.overlay root=9p:x":          "[] [fs-overlay fs-9p 9pnet_virtio]",
 		"modules_load=a,b rd.driver.pre=c":  "[a b c] []",
+		"ip=dhcp":                           "[] [af_packet]",
+		"vlan=eth0.5:eth0 ip=eth0.5:dhcp":   "[] [af_packet 8021q]",
 	} {
 		explicit, optional := lineModules(cmdline.Parse(line))
 		if got := fmt.Sprintf("%v %v", explicit, optional); got != want {

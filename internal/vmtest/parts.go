@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +165,20 @@ func Program(t testing.TB, source string) string {
 	out := filepath.Join(dir, "program")
 	Command(t, "gcc", "-Os", "-static", "-o", out, filepath.Join(dir, "main.c"))
 	return out
+}
+
+// AddProgram puts a dynamic program of the host into a tree, with its libraries
+// and its interpreter at the paths where it looks for them.
+func AddProgram(t testing.TB, dir, program string) {
+	t.Helper()
+	copyFile(t, program, filepath.Join(dir, program))
+	for line := range strings.Lines(Command(t, "ldd", program)) {
+		for word := range strings.FieldsSeq(line) {
+			if filepath.IsAbs(word) {
+				copyFile(t, word, filepath.Join(dir, word))
+			}
+		}
+	}
 }
 
 // Copy puts a host file into a tree.

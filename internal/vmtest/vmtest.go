@@ -1,8 +1,9 @@
 //go:build linux
 
 // Package vmtest boots virtual machines in tests. It holds what the
-// integration tests share: the parts that an image is made of, the kernels,
-// and a guest whose console a test reads and types on.
+// integration tests share: the parts that an image is made of, the kernels, a
+// guest whose console a test reads and types on, and the far end of its network
+// cable.
 //
 // Everything here fails the test, with the console's tail and the QEMU command
 // line that reproduces it, rather than return an error. Nothing skips: a part

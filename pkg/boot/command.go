@@ -12,14 +12,17 @@ import (
 
 // Command is the main function of /init. args and env are the process's own,
 // as the kernel gave them. The name under which it was called decides what it
-// is: poweroff, reboot and halt ask the running PID 1 to end the machine;
-// under any other name, as PID 1, it boots and never returns. The result is an
-// exit status.
+// is: poweroff, reboot and halt ask the running PID 1 to end the machine,
+// renew_ip renews its leases; under any other name, as PID 1, it boots and
+// never returns. The result is an exit status.
 func Command(args, env []string) int {
 	name := path.Base(args[0])
 	switch name {
 	case "poweroff", "reboot", "halt":
 		return requestPower(Action(name), args[1:])
+	}
+	if status, ok := netCommand(name, args[1:]); ok {
+		return status
 	}
 	if os.Getpid() != 1 {
 		fmt.Fprintf(os.Stderr, "%s: this is an init: the kernel runs it as PID 1, from the initramfs as /init\n"+

@@ -35,10 +35,14 @@ func (p Plan) String() string {
 	if p.Handoff != ToShell {
 		line("modules", "by the devices found%s", prefixed(", and ", append(slices.Clone(p.Load), p.LoadFor...)))
 	}
+	line("network", "%s", p.Network)
 	if len(p.Blacklist) > 0 {
 		line("never load", "%s", strings.Join(p.Blacklist, ", "))
 	}
 	for _, name := range sortedKeys(p.ModuleParam) {
+		if name == "rd" || name == "systemd" || name == "sysctl" {
+			continue // whose parameters have a dot too
+		}
 		line("option", "%s: %s, if it is a module", name, p.ModuleParam[name])
 	}
 	rescue := string(p.Rescue.Do)

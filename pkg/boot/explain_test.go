@@ -56,6 +56,7 @@ func ExampleNewPlan() {
 	// exec       /sbin/init, else /etc/init, else /bin/init, else /bin/sh on the root
 	// shell      /bin/sh
 	// modules    by the devices found, and fs-ext4
+	// network    off
 	// on failure shell
 	//  <nil>
 }

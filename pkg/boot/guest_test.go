@@ -109,7 +109,6 @@ func TestPowerSignals(t *testing.T) {
 
 func TestPowerRequestEndsEveryWait(t *testing.T) {
 	m := newPID1([]string{"init"}, nil)
-	m.events = &uevents{fd: -1}
 	m.requestPower(Halt)
 	err := m.await("what never comes", WaitForever, func() bool { return false })
 	var power powerRequest

@@ -152,18 +152,23 @@ func (h *host) awaitDone() {
 	}
 }
 
-// obey reads the lines that rambox run sends. One that it does not know is
-// ignored: the host tool may be newer.
+// obey carries out the lines that rambox run sends. One that it does not know
+// is ignored: the host tool may be newer.
 func (m *pid1) obey(h *host) {
+	readLines(h.control, func(line string) { m.command(h, strings.Fields(line)) })
+}
+
+// readLines calls f for each line until the other end has gone.
+func readLines(fd int, f func(line string)) {
 	var line []byte
 	buf := make([]byte, 256)
 	for {
-		n, err := unix.Read(h.control, buf)
+		n, err := unix.Read(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if n <= 0 {
-			return // rambox run has gone
+			return
 		}
 		for _, c := range buf[:n] {
 			if c != '\n' {
@@ -172,7 +177,7 @@ func (m *pid1) obey(h *host) {
 				}
 				continue
 			}
-			m.command(h, strings.Fields(string(line)))
+			f(string(line))
 			line = line[:0]
 		}
 	}

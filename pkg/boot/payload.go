@@ -70,7 +70,7 @@ func (m *pid1) wait(io *stdio) (ending, error) {
 	}
 	m.payload.Store(int64(pid))
 	defer m.payload.Store(0)
-	m.follow()
+	defer m.followWhenIdle()()
 
 	select {
 	case status := <-done:

@@ -30,6 +30,7 @@ type pid1 struct {
 	modules   *kmod.Loader // nil when the image has none
 	loading   sync.RWMutex // held for reading while modules load: see settle
 	host      *host        // rambox run, when it has started this machine
+	net       atomic.Pointer[network]
 	plan      Plan
 	payload   atomic.Int64 // its process group while it runs, else 0
 
@@ -43,7 +44,7 @@ type powerRequest struct{ action Action }
 func (r powerRequest) Error() string { return string(r.action) + " requested" }
 
 func newPID1(args, env []string) *pid1 {
-	m := &pid1{args: args, env: env, log: Log{fd: 2}, children: newReaper(), signals: make(chan os.Signal, 64)}
+	m := &pid1{args: args, env: env, log: Log{fd: 2}, children: newReaper(), events: &uevents{fd: -1}, signals: make(chan os.Signal, 64)}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	return m
 }
@@ -165,9 +166,14 @@ func (m *pid1) carryOut(img Image) error {
 			m.log.Warnf("fstab: %v", err)
 		}
 	}
+	m.startNetwork()
 	m.loadModules()
+	m.networkProbed()
 	if img.Hosted {
 		m.attachHost()
+	}
+	if err := m.awaitNetwork(); err != nil {
+		return err
 	}
 	switch m.plan.Handoff {
 	case ToPayload:
@@ -243,7 +249,6 @@ func (m *pid1) await(what string, limit time.Duration, done func() bool) error {
 	if done() {
 		return nil
 	}
-	m.listen()
 	m.follow()
 	start := time.Now()
 	var deadline <-chan time.Time

@@ -28,6 +28,7 @@ type Plan struct {
 	Argv    []string // the payload and its arguments
 	Init    []string // paths of the next init, in the order in which they are tried
 	Root    Root     // for ToRoot
+	Network Network
 
 	Hostname    string
 	Environ     []string // "K=V" words of the image's own command line
@@ -106,7 +107,9 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	p.TTY = p.flag(args, "rambox.tty")
 	p.Debug = debugging(args)
 	p.policies(args)
-	return p, p.handoff(args, img)
+	err := p.handoff(args, img)
+	p.network(args)
+	return p, err
 }
 
 // lock takes from the kernel's line what would run a program that a locked
@@ -320,7 +323,7 @@ func (p *Plan) seconds(args cmdline.Args, name string, byDefault time.Duration) 
 }
 
 // parameters are ours alone; each is described in docs/kernel-parameters.md.
-var parameters = [...]string{"payload", "onexit", "rescue", "nopower", "tty"}
+var parameters = [...]string{"payload", "onexit", "rescue", "nopower", "tty", "net", "net.timeout", "net.probe"}
 
 func known(name string) bool {
 	for _, p := range parameters {

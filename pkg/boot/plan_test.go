@@ -178,7 +178,7 @@ func TestPlanFromImageDefaults(t *testing.T) {
 		TTY:         true,
 		Shell:       "/bin/sh",
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Plan{}, "Root", "Init")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Plan{}, "Root", "Init", "Network")); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 }

@@ -33,6 +33,7 @@ func (m *pid1) end(a Action) {
 
 // stopAll ends all programs but this one: SIGTERM, time to obey, SIGKILL.
 func (m *pid1) stopAll() {
+	m.leaveNetwork()
 	for _, step := range [...]struct {
 		signal unix.Signal
 		wait   time.Duration

@@ -51,7 +51,7 @@ func (m *pid1) runShell() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w%s", m.plan.Shell, err, execHint(m.plan.Shell, err))
 	}
-	m.follow()
+	defer m.followWhenIdle()()
 	select {
 	case <-done:
 		return nil

@@ -31,6 +31,7 @@ func (m *pid1) switchRoot() error {
 		unix.Unmount(newRoot, 0) // for the next attempt
 		return err
 	}
+	m.stopNetwork()
 	defer m.settle()()
 	m.log.Infof("switching to %s, exec %s", m.plan.Root.Device, next)
 	old, err := m.moveRoot()

@@ -39,7 +39,8 @@ func parseUevent(b []byte) (uevent, bool) {
 
 // uevents wakes those who wait for a device.
 type uevents struct {
-	fd     int // -1: the kernel has no netlink
+	fd     int // -1: not yet listening, or the kernel has no netlink
+	listen sync.Once
 	follow sync.Once
 
 	mu      sync.Mutex
@@ -77,30 +78,43 @@ func (u *uevents) wake() {
 
 // listen subscribes to uevents, once. They wait in the socket until follow.
 func (m *pid1) listen() {
-	if m.events != nil {
-		return
-	}
-	m.events = &uevents{fd: -1}
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
-	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1})
-	}
-	if err != nil {
-		m.log.Infof("no uevents: %v", os.NewSyscallError("netlink", err))
-		return
-	}
-	// A burst of devices must not be lost while a module loads.
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20)
-	m.events.fd = fd
+	m.events.listen.Do(func() {
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1})
+		}
+		if err != nil {
+			m.log.Infof("no uevents: %v", os.NewSyscallError("netlink", err))
+			return
+		}
+		// A burst of devices must not be lost while a module loads.
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20)
+		m.events.fd = fd
+	})
 }
 
-// follow begins to act on uevents. It is for those who wait for a device, or
-// have nothing else to do: each event interrupts what init is doing, and many
-// a boot needs none.
+// follow begins to act on uevents. It is for those who wait for a device: each
+// event interrupts what init is doing, and many a boot needs none.
 func (m *pid1) follow() {
-	if m.events != nil && m.events.fd >= 0 {
+	m.listen()
+	if m.events.fd >= 0 {
 		m.events.follow.Do(func() { m.spawn(m.watch) })
 	}
+}
+
+// idleAfter is how long a payload runs before init, which has nothing else to
+// do then, looks after devices that appear.
+const idleAfter = 300 * time.Millisecond
+
+// followWhenIdle does so later, and looks for links that came in between. stop
+// ends it if it has not begun.
+func (m *pid1) followWhenIdle() (stop func() bool) {
+	return time.AfterFunc(idleAfter, func() {
+		m.spawn(func() {
+			m.follow()
+			m.lookForLinks()
+		})
+	}).Stop
 }
 
 // watch reads uevents for as long as the process lives, and loads the modules
@@ -129,6 +143,9 @@ func (m *pid1) watch() {
 			continue
 		}
 		m.events.wake()
+		if e.env["SUBSYSTEM"] == "net" && e.action == "add" {
+			m.linkAppeared(e.env["INTERFACE"])
+		}
 		if alias := e.env["MODALIAS"]; alias != "" && (e.action == "add" || e.action == "change") {
 			m.spawn(func() { m.loadAlias(alias) })
 		}

@@ -4,18 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
 // Apply gives a link what c says: MTU, address with the lease's lifetime,
 // routes. What old, the config applied before, brought and c does not is
-// removed, and nothing else; the zero Config is none. Applied twice it changes
+// removed, and nothing else, but for the MTU; the zero Config is none. Applied twice it changes
 // nothing. metric is the priority of the routes, 0 for the kernel's own.
 // Every part is tried; the error joins those that did not work.
 func (h *Handle) Apply(l Link, old, c Config, metric int) error {
@@ -54,59 +53,65 @@ func gone(err error) error {
 }
 
 func (h *Handle) setAddr(l Link, c Config) error {
-	a := c.address()
-	// Zero is for ever.
-	a.ValidLft = int(min(c.Lease/time.Second, math.MaxInt32))
-	a.PreferedLft = a.ValidLft
-	if err := h.h.AddrReplace(l.device(), a); err != nil {
+	header, attrs := c.address(l)
+	if seconds := min(c.Lease/time.Second, math.MaxInt32); seconds > 0 {
+		lifetime := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Valid: uint32(seconds), Prefered: uint32(seconds)}}
+		attrs = append(attrs, nl.NewRtAttr(unix.IFA_CACHEINFO, lifetime.Serialize()))
+	}
+	if err := h.change(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, header, attrs...); err != nil {
 		return fmt.Errorf("set address %s of %s: %w", c.Addr, l.Name, err)
 	}
 	return nil
 }
 
 func (h *Handle) delAddr(l Link, c Config) error {
-	if err := h.h.AddrDel(l.device(), c.address()); err != nil {
+	header, attrs := c.address(l)
+	if err := h.change(unix.RTM_DELADDR, 0, header, attrs...); err != nil {
 		return fmt.Errorf("remove address %s of %s: %w", c.Addr, l.Name, err)
 	}
 	return nil
 }
 
-// address is the config's address as the library wants it.
-func (c Config) address() *netlink.Addr {
-	a := &netlink.Addr{
-		IPNet:     ipNet(c.Addr),
-		Broadcast: net.IPv4zero, // none
-	}
-	if c.Peer.IsValid() {
-		a.Peer = ipNet(c.Peer)
+// address is the config's address in a message.
+func (c Config) address(l Link) (*nl.IfAddrmsg, []*nl.RtAttr) {
+	header := nl.NewIfAddrmsg(family(c.Addr.Addr()))
+	header.Index = uint32(l.Index)
+	header.Prefixlen = uint8(c.subnet().Bits())
+	attrs := []*nl.RtAttr{
+		addrAttr(unix.IFA_LOCAL, c.Addr.Addr()),
+		addrAttr(unix.IFA_ADDRESS, c.subnet().Addr()),
 	}
 	if b, ok := c.broadcast(); ok {
-		a.Broadcast = b.AsSlice()
+		attrs = append(attrs, addrAttr(unix.IFA_BROADCAST, b))
 	}
-	return a
+	if c.Proto == "dhcp6" {
+		// The address is no net, and a route to it would outlive it.
+		attrs = append(attrs, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NOPREFIXROUTE)))
+	}
+	return header, attrs
 }
 
-// ipNet keeps the bits behind the mask.
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
 }
+
+func addrAttr(number int, a netip.Addr) *nl.RtAttr { return nl.NewRtAttr(number, a.AsSlice()) }
 
 // addRoute adds a route that is not there. One of another link to the same
 // place stays: the kernel would replace it.
 func (h *Handle) addRoute(l Link, c Config, r Route, metric int) error {
-	route := kernelRoute(l, c, r, metric)
-	err := h.h.RouteAdd(route)
+	header, attrs := c.route(l, r, metric)
+	err := h.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, header, attrs...)
 	if errors.Is(err, unix.EEXIST) {
 		if r.Dst.Addr().Is6() {
 			return nil
 		}
-		there, found := h.route(route)
-		switch gateway, _ := netip.AddrFromSlice(there.Gw); {
-		case found && there.LinkIndex == l.Index && gateway.Unmap() == r.Gateway:
-			// The source address may have changed.
-			err = h.h.RouteReplace(route)
-		case found && there.LinkIndex == l.Index:
-			err = h.h.RouteChange(route)
+		if h.linkTo(r.Dst, metric) == l.Index {
+			// The gateway or the source address may have changed.
+			err = h.change(unix.RTM_NEWROUTE, unix.NLM_F_REPLACE, header, attrs...)
 		}
 	}
 	if err != nil {
@@ -116,7 +121,8 @@ func (h *Handle) addRoute(l Link, c Config, r Route, metric int) error {
 }
 
 func (h *Handle) delRoute(l Link, c Config, r Route, metric int) error {
-	if err := h.h.RouteDel(kernelRoute(l, c, r, metric)); err != nil {
+	header, attrs := c.route(l, r, metric)
+	if err := h.change(unix.RTM_DELROUTE, 0, header, attrs...); err != nil {
 		return fmt.Errorf("remove route %s of %s: %w", r.describe(), l.Name, err)
 	}
 	return nil
@@ -130,42 +136,58 @@ func (r Route) describe() string {
 	return r.Dst.String() + " on the link"
 }
 
-// kernelRoute is a route of the main table as the library wants it.
-func kernelRoute(l Link, c Config, r Route, metric int) *netlink.Route {
-	route := &netlink.Route{
-		LinkIndex: l.Index,
-		Dst:       ipNet(r.Dst),
-		Gw:        r.Gateway.AsSlice(),
-		Priority:  metric,
-		Table:     unix.RT_TABLE_MAIN,
-		Type:      unix.RTN_UNICAST,
-		Protocol:  unix.RTPROT_BOOT,
-		Scope:     netlink.SCOPE_UNIVERSE,
+// route is a route of the main table in a message.
+func (c Config) route(l Link, r Route, metric int) (*nl.RtMsg, []*nl.RtAttr) {
+	header := nl.NewRtMsg()
+	header.Family = uint8(family(r.Dst.Addr()))
+	header.Dst_len = uint8(r.Dst.Bits())
+	if c.Leased() {
+		header.Protocol = unix.RTPROT_DHCP
 	}
-	if c.Proto == "dhcp" {
-		route.Protocol = unix.RTPROT_DHCP
+	attrs := []*nl.RtAttr{
+		addrAttr(unix.RTA_DST, r.Dst.Addr()),
+		nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(l.Index))),
+	}
+	if r.Gateway.IsValid() {
+		attrs = append(attrs, addrAttr(unix.RTA_GATEWAY, r.Gateway))
+	}
+	if metric > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(uint32(metric))))
 	}
 	if r.Dst.Addr().Is4() {
 		if !r.Gateway.IsValid() {
-			route.Scope = netlink.SCOPE_LINK
+			header.Scope = unix.RT_SCOPE_LINK
 		}
 		if c.Addr.Addr().Is4() {
-			route.Src = c.Addr.Addr().AsSlice()
+			attrs = append(attrs, addrAttr(unix.RTA_PREFSRC, c.Addr.Addr()))
 		}
 	}
-	return route
+	return header, attrs
 }
 
-// route finds the IPv4 route of the main table to the same place with the same
-// metric.
-func (h *Handle) route(like *netlink.Route) (there netlink.Route, found bool) {
-	place := &netlink.Route{Dst: like.Dst}
-	// What was read before an error was there.
-	_ = h.h.RouteListFilteredIter(unix.AF_INET, place, netlink.RT_FILTER_DST, func(r netlink.Route) bool {
-		if r.Priority == like.Priority {
-			there, found = r, true
+// linkTo is the index of the link of the main table's IPv4 route to a place
+// with a metric, 0 when there is none.
+func (h *Handle) linkTo(dst netip.Prefix, metric int) int {
+	header := nl.NewRtMsg()
+	header.Family = unix.AF_INET
+	messages, err := h.list(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, header)
+	if err != nil {
+		return 0
+	}
+	for _, m := range messages {
+		attrs, err := attributes(m, unix.SizeofRtMsg)
+		if err != nil {
+			continue
 		}
-		return !found
-	})
-	return there, found
+		r := nl.DeserializeRtMsg(m)
+		to, ok := netip.AddrFromSlice(attrs[unix.RTA_DST])
+		if !ok {
+			to = netip.IPv4Unspecified()
+		}
+		if r.Table == unix.RT_TABLE_MAIN && netip.PrefixFrom(to, int(r.Dst_len)) == dst &&
+			number(attrs[unix.RTA_PRIORITY]) == metric {
+			return number(attrs[unix.RTA_OIF])
+		}
+	}
+	return 0
 }

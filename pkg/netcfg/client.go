@@ -15,6 +15,7 @@ const (
 	stateSelecting               // DISCOVER sent
 	stateRequesting              // an offer is asked for
 	stateRebooting               // the link came back: is the lease still good?
+	stateProbing                 // granted; does somebody else have the address?
 	stateBound
 	stateRenewing  // T1 is past: unicast to the server
 	stateRebinding // T2 is past: broadcast to all
@@ -42,9 +43,10 @@ type packet struct {
 // step is what a client wants done after an event.
 type step struct {
 	send  []packet
-	lease *Config // apply this: a new lease, or a renewed one
-	lost  bool    // take the lease's addresses away
-	note  string  // for the log
+	probe netip.Addr // ask by ARP who has this address
+	lease *Config    // apply this: a new lease, or a renewed one
+	lost  bool       // take the lease's addresses away
+	note  string     // for the log
 }
 
 // client is the DHCPv4 state machine of one link (RFC 2131, section 4.4). It
@@ -59,6 +61,7 @@ type client struct {
 	class    string
 	hostname string
 	want     netip.Addr    // ask for this address first
+	probe    time.Duration // how long to look for another machine with the address; 0: not at all
 	random   func() uint32 // for transaction ids and jitter
 
 	state   state
@@ -71,6 +74,7 @@ type client struct {
 	timer   time.Time
 	server  netip.Addr // whose offer is asked for
 	offered netip.Addr
+	granted Config // while probing
 
 	lease          Config
 	t1, t2, expiry time.Time // zero: the lease is for ever
@@ -126,7 +130,7 @@ func (c *client) release() step {
 		addr, server = c.lease.Addr.Addr(), c.lease.Server
 		s.lost, s.note = true, "released "+c.lease.Addr.String()
 	}
-	if (c.hasLease || c.state == stateRequesting) && server.IsValid() {
+	if (c.hasLease || c.state == stateRequesting || c.state == stateProbing) && server.IsValid() {
 		id := server.As4()
 		p := packet{Message: Message{
 			XID: c.random(), HW: c.hw, Client: addr,
@@ -153,6 +157,8 @@ func (c *client) tick(now time.Time) step {
 	switch c.state {
 	case stateBackoff:
 		return c.up(now)
+	case stateProbing:
+		return c.probed(now)
 	case stateRequesting:
 		if c.tries >= maxTries {
 			c.begin(stateSelecting, now)
@@ -223,6 +229,14 @@ func (c *client) ack(now time.Time, m Message) step {
 	if !lease.Server.IsValid() {
 		lease.Server = c.lease.Server
 	}
+	if c.probe > 0 && !c.hasLease {
+		return c.beginProbe(now, lease)
+	}
+	return c.accept(now, lease)
+}
+
+// accept enters BOUND with a lease.
+func (c *client) accept(now time.Time, lease Config) step {
 	c.lease, c.hasLease, c.naks = lease, true, 0
 	c.want = lease.Addr.Addr()
 	c.expiry, c.t1, c.t2 = time.Time{}, time.Time{}, time.Time{}
@@ -399,9 +413,18 @@ func (c *client) String() string {
 		return "idle"
 	case c.state == stateBackoff:
 		return "refused by the server"
+	case c.state == stateProbing:
+		return "looking whether anybody has " + c.granted.Addr.Addr().String()
 	case c.state == stateRequesting:
 		return "offered " + c.offered.String()
 	default:
-		return "no DHCP offer after " + strconv.Itoa(c.tries) + " tries"
+		return "no DHCP offer after " + strconv.Itoa(c.tries) + plural(c.tries, " try", " tries")
 	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

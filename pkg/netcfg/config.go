@@ -10,7 +10,7 @@ import (
 
 // Config is what a link is given.
 type Config struct {
-	Proto    string       // "dhcp", "static"
+	Proto    string       // "dhcp", "static", "dhcp6", "auto6", "link6"
 	Addr     netip.Prefix // 10.0.2.15/24
 	Peer     netip.Prefix // the far end of a point-to-point link
 	Gateway  netip.Addr   // of the default route, for the record: Routes has it
@@ -46,6 +46,9 @@ func (c Config) Equal(o Config) bool {
 		c.BootFile == o.BootFile && c.RootPath == o.RootPath &&
 		c.Lease == o.Lease && c.T1 == o.T1 && c.T2 == o.T2
 }
+
+// Leased reports whether a server has given it, and can renew it.
+func (c Config) Leased() bool { return c.Proto == "dhcp" || c.Proto == "dhcp6" }
 
 // String sums the config up for a log: "dhcp 10.0.2.15/24, gateway 10.0.2.2,
 // lease 24h0m0s".
@@ -97,7 +100,7 @@ func (c Config) override(s Spec, p Plan) Config {
 	if s.Server.IsValid() {
 		c.BootServer = s.Server
 	}
-	if !p.PeerDNS && c.Proto == "dhcp" {
+	if !p.PeerDNS && c.Proto != "static" {
 		c.DNS, c.Search, c.Domain = nil, nil, s.Domain
 	}
 	c.DNS = unique(slices.Concat(p.Nameservers, s.DNS, c.DNS))
@@ -195,53 +198,102 @@ func (c Config) ResolvConf() string {
 
 // LeaseFile returns /run/net-<dev>.conf as klibc's ipconfig writes it
 // (dump_device_config in usr/kinit/ipconfig/main.c): shell assignments, without
-// its UPTIME, and with IPV4NTP0 and MTU, which it has not. An IPv6 address is
-// in IPV6ADDR, as its users write it.
-func (c Config) LeaseFile(device string) string {
-	proto, server := c.Proto, c.BootServer
-	if proto == "static" {
-		proto = "none"
+// its UPTIME, and with IPV4NTP0 and MTU, which it has not. What a link has of
+// IPv6 is in IPV6PROTO, IPV6ADDR and so on, as initramfs-tools write it; lines
+// without a value are left out of these. more is what other ip= have given the
+// same link.
+func (c Config) LeaseFile(device string, more ...Config) string {
+	other := Config{} // of the other family
+	for i := range more {
+		o := &more[i]
+		if o.Addr.Addr().Is4() != c.Addr.Addr().Is4() && !other.Addr.IsValid() {
+			other = *o
+		}
+		c.DNS, c.NTP = append(c.DNS[:len(c.DNS):len(c.DNS)], o.DNS...), append(c.NTP[:len(c.NTP):len(c.NTP)], o.NTP...)
+		for _, s := range [...][2]*string{{&c.Hostname, &o.Hostname}, {&c.Domain, &o.Domain}, {&c.RootPath, &o.RootPath}, {&c.BootFile, &o.BootFile}} {
+			if *s[0] == "" {
+				*s[0] = *s[1]
+			}
+		}
+		if len(c.Search) == 0 {
+			c.Search = o.Search
+		}
 	}
+	var b leaseText
+	b.line("DEVICE", device)
+	b.line("PROTO", c.leaseProto())
+	b.address(c)
+	b.address(other)
+	b.line("IPV4DNS0", orZero(nth(c.DNS, 0, true)))
+	b.line("IPV4DNS1", orZero(nth(c.DNS, 1, true)))
+	b.line("IPV4NTP0", orZero(nth(c.NTP, 0, true)))
+	b.server("IPV6DNS0", nth(c.DNS, 0, false))
+	b.server("IPV6DNS1", nth(c.DNS, 1, false))
+	b.server("IPV6NTP0", nth(c.NTP, 0, false))
+	b.line("HOSTNAME", c.Hostname)
+	b.line("DNSDOMAIN", c.Domain)
+	b.line("NISDOMAIN", "")
+	server := c.BootServer
 	if !server.IsValid() {
 		server = c.Server
 	}
-	lines := [][2]string{{"DEVICE", device}, {"PROTO", proto}}
-	if c.Addr.Addr().Is4() {
-		broadcast, _ := c.broadcast()
-		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), c.Addr.Bits()).Masked()
-		lines = append(lines, [][2]string{
-			{"IPV4ADDR", c.Addr.Addr().String()},
-			{"IPV4BROADCAST", orZero(broadcast)},
-			{"IPV4NETMASK", mask.Addr().String()},
-			{"IPV4GATEWAY", orZero(c.Gateway)},
-		}...)
-	} else {
-		lines = append(lines, [2]string{"IPV6ADDR", c.Addr.String()}, [2]string{"IPV6GATEWAY", orZero(c.Gateway)})
-	}
-	lines = append(lines, [][2]string{
-		{"IPV4DNS0", orZero(nth(c.DNS, 0))},
-		{"IPV4DNS1", orZero(nth(c.DNS, 1))},
-		{"IPV4NTP0", orZero(nth(c.NTP, 0))},
-		{"HOSTNAME", c.Hostname},
-		{"DNSDOMAIN", c.Domain},
-		{"NISDOMAIN", ""},
-		{"ROOTSERVER", orZero(server)},
-		{"ROOTPATH", c.RootPath},
-		{"filename", c.BootFile},
-		{"MTU", strconv.Itoa(c.MTU)},
-		{"DHCPLEASETIME", strconv.Itoa(int(c.Lease / time.Second))},
-		{"DOMAINSEARCH", strings.Join(c.Search, " ")},
-	}...)
-	var b strings.Builder
-	for _, l := range lines {
-		b.WriteString(l[0] + "='" + strings.ReplaceAll(l[1], "'", `'\''`) + "'\n")
-	}
+	b.line("ROOTSERVER", orZero(server))
+	b.line("ROOTPATH", c.RootPath)
+	b.line("filename", c.BootFile)
+	b.line("MTU", strconv.Itoa(c.MTU))
+	b.line("DHCPLEASETIME", strconv.Itoa(int(c.Lease/time.Second)))
+	b.line("DOMAINSEARCH", strings.Join(c.Search, " "))
 	return b.String()
 }
 
-func nth(list []netip.Addr, i int) netip.Addr {
-	if i < len(list) {
-		return list[i]
+// leaseText is a lease file in the making.
+type leaseText struct{ strings.Builder }
+
+func (b *leaseText) line(name, value string) {
+	b.WriteString(name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'\n")
+}
+
+// server writes a line of IPv6 if there is such a server.
+func (b *leaseText) server(name string, a netip.Addr) {
+	if a.IsValid() {
+		b.line(name, a.String())
+	}
+}
+
+// address writes the lines of a config's address, if it has one.
+func (b *leaseText) address(c Config) {
+	switch {
+	case c.Addr.Addr().Is4():
+		broadcast, _ := c.broadcast()
+		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), c.Addr.Bits()).Masked()
+		b.line("IPV4ADDR", c.Addr.Addr().String())
+		b.line("IPV4BROADCAST", orZero(broadcast))
+		b.line("IPV4NETMASK", mask.Addr().String())
+		b.line("IPV4GATEWAY", orZero(c.Gateway))
+	case c.Addr.IsValid():
+		b.line("IPV6PROTO", c.leaseProto())
+		b.line("IPV6ADDR", c.Addr.String())
+		b.server("IPV6GATEWAY", c.Gateway)
+	}
+}
+
+// leaseProto is the method as klibc calls it.
+func (c Config) leaseProto() string {
+	if c.Proto == "static" {
+		return "none"
+	}
+	return c.Proto
+}
+
+// nth is an address of one family.
+func nth(list []netip.Addr, n int, four bool) netip.Addr {
+	for _, a := range list {
+		if a.Is4() == four {
+			if n == 0 {
+				return a
+			}
+			n--
+		}
 	}
 	return netip.Addr{}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -84,7 +85,7 @@ func TestWriteFiles(t *testing.T) {
 	dir := t.TempDir()
 	c := Config{Proto: "dhcp", Addr: prefix("10.0.2.15/24")}
 	for _, resolv := range []string{"nameserver 1.1.1.1\n", "nameserver 1.1.1.1\n", "nameserver 2.2.2.2\n", ""} {
-		if err := writeFiles(dir, "eth0", c, resolv); err != nil {
+		if err := writeFiles(dir, "eth0", resolv, c); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(filepath.Join(dir, "etc/resolv.conf"))
@@ -98,7 +99,7 @@ func TestWriteFiles(t *testing.T) {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeFiles(dir, "eth0", c, "nameserver 3.3.3.3\n"); err != nil {
+		if err := writeFiles(dir, "eth0", "nameserver 3.3.3.3\n", c); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.Readlink(link); err != nil || got != target {
@@ -119,22 +120,34 @@ func TestFormerLease(t *testing.T) {
 		Proto: "dhcp", Addr: prefix("10.0.2.15/32"), Gateway: addr("192.168.1.1"),
 		Routes: []Route{{Dst: prefix("192.168.1.1/32")}, {prefix("0.0.0.0/0"), addr("192.168.1.1")}},
 	}
-	if c, ok := formerLease(dir, "eth0"); ok {
+	if c := formerLease(dir, "eth0", DHCP); c.Addr.IsValid() {
 		t.Errorf("formerLease without a file = %+v", c)
 	}
-	if err := writeFiles(dir, "eth0", want, ""); err != nil {
+	if err := writeFiles(dir, "eth0", "", want); err != nil {
 		t.Fatal(err)
 	}
-	got, ok := formerLease(dir, "eth0")
-	if diff := cmp.Diff(want, got, comparer()); !ok || diff != "" {
-		t.Errorf("formerLease: %t (-want +got):\n%s", ok, diff)
+	if diff := cmp.Diff(want, formerLease(dir, "eth0", DHCP), comparer()); diff != "" {
+		t.Errorf("formerLease (-want +got):\n%s", diff)
+	}
+	if c := formerLease(dir, "eth0", DHCP6); c.Addr.IsValid() {
+		t.Errorf("formerLease of IPv4, for IPv6 = %+v", c)
+	}
+	six := Config{Proto: "dhcp6", Addr: prefix("fd00:1::15/128")}
+	if err := writeFiles(dir, "eth0", "", want, six); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(six, formerLease(dir, "eth0", DHCP6), comparer()); diff != "" {
+		t.Errorf("formerLease of IPv6 (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, formerLease(dir, "eth0", DHCP), comparer()); diff != "" {
+		t.Errorf("formerLease of both (-want +got):\n%s", diff)
 	}
 	static := want
 	static.Proto = "static"
-	if err := writeFiles(dir, "eth0", static, ""); err != nil {
+	if err := writeFiles(dir, "eth0", "", static); err != nil {
 		t.Fatal(err)
 	}
-	if c, ok := formerLease(dir, "eth0"); ok {
+	if c := formerLease(dir, "eth0", DHCP); c.Addr.IsValid() {
 		t.Errorf("formerLease of a fixed address = %+v", c)
 	}
 }
@@ -174,4 +187,71 @@ func FuzzFrame(f *testing.F) {
 			t.Errorf("%d bytes in a frame of %d", len(payload), len(b))
 		}
 	})
+}
+
+// TestLeaseFile shows what a link has of both families.
+func TestLeaseFile(t *testing.T) {
+	four := Config{
+		Proto: "dhcp", Addr: prefix("10.0.2.15/24"), Gateway: addr("10.0.2.2"), DNS: []netip.Addr{addr("10.0.2.3"), addr("fd00::3")},
+		Server: addr("10.0.2.2"), RootPath: "/srv", MTU: 1400, Lease: time.Hour,
+	}
+	six := Config{
+		Proto: "dhcp6", Addr: prefix("fd00::15/128"), Gateway: addr("fe80::2"), DNS: []netip.Addr{addr("fd00::4"), addr("fd00::5")},
+		NTP: []netip.Addr{addr("fd00::7b")}, Hostname: "node7", Search: []string{"a.example", "b.example"}, Lease: time.Minute,
+	}
+	tests := []struct {
+		name  string
+		given []Config
+		want  string
+	}{
+		{"both", []Config{four, six}, `DEVICE='eth0'
+PROTO='dhcp'
+IPV4ADDR='10.0.2.15'
+IPV4BROADCAST='10.0.2.255'
+IPV4NETMASK='255.255.255.0'
+IPV4GATEWAY='10.0.2.2'
+IPV6PROTO='dhcp6'
+IPV6ADDR='fd00::15/128'
+IPV6GATEWAY='fe80::2'
+IPV4DNS0='10.0.2.3'
+IPV4DNS1='0.0.0.0'
+IPV4NTP0='0.0.0.0'
+IPV6DNS0='fd00::3'
+IPV6DNS1='fd00::4'
+IPV6NTP0='fd00::7b'
+HOSTNAME='node7'
+DNSDOMAIN=''
+NISDOMAIN=''
+ROOTSERVER='10.0.2.2'
+ROOTPATH='/srv'
+filename=''
+MTU='1400'
+DHCPLEASETIME='3600'
+DOMAINSEARCH='a.example b.example'
+`},
+		{"IPv6 alone", []Config{{Proto: "static", Addr: prefix("fd00::15/64")}}, `DEVICE='eth0'
+PROTO='none'
+IPV6PROTO='none'
+IPV6ADDR='fd00::15/64'
+IPV4DNS0='0.0.0.0'
+IPV4DNS1='0.0.0.0'
+IPV4NTP0='0.0.0.0'
+HOSTNAME=''
+DNSDOMAIN=''
+NISDOMAIN=''
+ROOTSERVER='0.0.0.0'
+ROOTPATH=''
+filename=''
+MTU='0'
+DHCPLEASETIME='0'
+DOMAINSEARCH=''
+`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, test.given[0].LeaseFile("eth0", test.given[1:]...)); diff != "" {
+				t.Errorf("LeaseFile (-want +got):\n%s", diff)
+			}
+		})
+	}
 }

@@ -45,34 +45,37 @@ func dhcpFilter() []unix.SockFilter {
 }
 
 func listen(l Link) (*conn, error) {
-	c, err := listenPacket(l)
+	f, err := packetSocket(l, unix.ETH_P_IP, dhcpFilter())
 	if err != nil {
 		return nil, fmt.Errorf("listen for DHCP on %s: %w", l.Name, err)
 	}
-	return c, nil
+	return &conn{l, f}, nil
 }
 
-func listenPacket(l Link) (*conn, error) {
+// packetSocket opens a packet(7) socket for whole frames of one protocol, in
+// the runtime's poller. Frames that the filter drops wake nobody.
+func packetSocket(l Link, protocol uint16, filter []unix.SockFilter) (*os.File, error) {
 	// Protocol 0 hears nothing before the filter is in place.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	filter := dhcpFilter()
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
-		unix.Close(fd)
-		return nil, err
+	if len(filter) > 0 {
+		program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
 	}
 	// sll_protocol is in network order.
-	protocol := [2]byte{}
-	binary.BigEndian.PutUint16(protocol[:], unix.ETH_P_IP)
-	addr := &unix.SockaddrLinklayer{Protocol: *(*uint16)(unsafe.Pointer(&protocol)), Ifindex: l.Index}
+	order := [2]byte{}
+	binary.BigEndian.PutUint16(order[:], protocol)
+	addr := &unix.SockaddrLinklayer{Protocol: *(*uint16)(unsafe.Pointer(&order)), Ifindex: l.Index}
 	if err := unix.Bind(fd, addr); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &conn{l, os.NewFile(uintptr(fd), "packet:"+l.Name)}, nil
+	return os.NewFile(uintptr(fd), "packet:"+l.Name), nil
 }
 
 // read waits for the next message of a server. What is no such message it

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,11 +52,16 @@ func writeFile(dir, name, content string) error {
 	return nil
 }
 
-// writeFiles writes a link's lease file and the resolver's configuration below
-// dir. With no name server nor search list, resolv.conf is left alone: the
+// writeFiles writes a link's lease file, of all that it was given, and the
+// resolver's configuration below dir. Of nothing there is no lease file. With no name server nor search list, resolv.conf is left alone: the
 // image may have its own.
-func writeFiles(dir, device string, c Config, resolv string) error {
-	if err := writeFile(dir, "run/net-"+device+".conf", c.LeaseFile(device)); err != nil {
+func writeFiles(dir, device, resolv string, given ...Config) error {
+	if len(given) == 0 {
+		err := os.Remove(filepath.Join(dir, "run/net-"+device+".conf"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	} else if err := writeFile(dir, "run/net-"+device+".conf", given[0].LeaseFile(device, given[1:]...)); err != nil {
 		return err
 	}
 	if resolv == "" {
@@ -64,22 +70,13 @@ func writeFiles(dir, device string, c Config, resolv string) error {
 	return writeFile(dir, "etc/resolv.conf", resolv)
 }
 
-// removeLease removes the lease file of a link that has no address any more.
-func removeLease(dir, device string) error {
-	err := os.Remove(filepath.Join(dir, "run/net-"+device+".conf"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 // formerLease is what a lease file says that an earlier process, which has
-// died, gave a link: enough to ask for the same address again, and to remove
-// it when another comes.
-func formerLease(dir, device string) (Config, bool) {
+// died, was given by DHCP: enough to ask for the same address again, and to
+// remove it when another comes. The zero Config is none.
+func formerLease(dir, device string, m Method) Config {
 	b, err := os.ReadFile(filepath.Join(dir, "run/net-"+device+".conf"))
 	if err != nil {
-		return Config{}, false
+		return Config{}
 	}
 	value := map[string]string{}
 	for line := range strings.Lines(string(b)) {
@@ -87,16 +84,28 @@ func formerLease(dir, device string) (Config, bool) {
 			value[k] = strings.Trim(v, "'")
 		}
 	}
+	switch {
+	case m == DHCP && value["PROTO"] == "dhcp":
+		return formerLease4(value)
+	case m == DHCP6 || m == Either6:
+		if addr, err := netip.ParsePrefix(value["IPV6ADDR"]); err == nil && value["IPV6PROTO"] == "dhcp6" {
+			return Config{Proto: "dhcp6", Addr: addr}
+		}
+	}
+	return Config{}
+}
+
+func formerLease4(value map[string]string) Config {
 	addr, err := parseAddr(value["IPV4ADDR"])
-	if err != nil || !addr.IsValid() || value["PROTO"] != "dhcp" {
-		return Config{}, false
+	if err != nil || !addr.IsValid() {
+		return Config{}
 	}
 	c := Config{Proto: "dhcp"}
 	if c.Addr, err = withMask(addr, value["IPV4NETMASK"]); err != nil {
-		return Config{}, false
+		return Config{}
 	}
 	if c.Gateway, err = parseAddr(value["IPV4GATEWAY"]); err == nil && c.Gateway.IsValid() {
 		c.Routes = c.reach([]Route{{defaultRoute(c.Gateway), c.Gateway}})
 	}
-	return c, true
+	return c
 }

@@ -1,6 +1,7 @@
 package netcfg
 
 import (
+	"os"
 	"slices"
 	"time"
 
@@ -21,26 +22,47 @@ type job struct {
 // port is one link in a job.
 type port struct {
 	link    Link
-	raised  bool // by us: a loser is taken down again
 	seen    time.Time
 	conn    *conn     // nil if static, or if the socket has failed
 	reopen  time.Time // when to try the socket again
+	arp     *os.File  // while the client probes for an address
 	broken  string    // why it could not be opened, so that it is said once
-	client  *client   // nil if static
+	client  *client   // nil if static, or IPv6
+	six     *six      // nil unless the job is one of IPv6
+	conn6   *conn6    // nil while the client of six needs none, or if it has failed
+	mtu     int       // before the first config that had one; 0: there was none
 	applied Config    // by us, or by a process before us
 }
 
-func (p *port) dueClient() time.Time {
-	if p.client == nil {
-		return time.Time{}
+// config is what the link has for the job; the zero Config is nothing.
+func (p *port) config() Config {
+	if p.six != nil {
+		return p.six.config
 	}
-	return p.client.due()
+	return p.applied
+}
+
+// due is when tick wants to be called; zero is never.
+func (p *port) due() time.Time {
+	due := p.reopen
+	if p.client != nil {
+		due = sooner(due, p.client.due())
+	}
+	if p.six != nil {
+		due = sooner(due, p.six.due())
+	}
+	return due
 }
 
 func (p *port) close() {
 	if p.conn != nil {
 		p.conn.close()
 		p.conn = nil
+	}
+	p.closeARP()
+	if p.conn6 != nil {
+		p.conn6.close()
+		p.conn6 = nil
 	}
 	p.reopen = time.Time{}
 }
@@ -53,6 +75,7 @@ func (j *job) close() {
 
 // refresh looks at the links and does what their state allows.
 func (r *runner) refresh(now time.Time) {
+	r.ipv6 = r.plan.NeedsIPv6() && hasIPv6() // which can be a module
 	links, err := r.prepare()
 	if err != nil {
 		r.opt.Log("%v", err)
@@ -66,66 +89,26 @@ func (r *runner) refresh(now time.Time) {
 		r.opt.Log("%v", err)
 		return
 	}
+	var nets map[int]*net6
+	if r.ipv6 {
+		if nets, err = r.handle.networks6(links); err != nil {
+			r.opt.Log("%v", err)
+			return
+		}
+	}
 	for _, j := range r.jobs {
 		for _, p := range slices.Clone(j.ports) {
 			i := slices.IndexFunc(links, func(l Link) bool { return l.Index == p.link.Index })
-			if i >= 0 && (j.winner == nil || j.winner == p) {
+			switch {
+			case i < 0 || j.winner != nil && j.winner != p:
+			case p.six != nil:
+				r.follow6(j, p, links[i], nets[links[i].Index], now)
+			default:
 				r.follow(j, p, links[i], now)
 			}
 		}
 	}
 	r.checkSettled(now)
-}
-
-// prepare brings the loopback device up, gives links the names asked for and
-// makes VLANs, and returns the links.
-func (r *runner) prepare() ([]Link, error) {
-	links, err := r.handle.Links()
-	if err != nil {
-		return nil, err
-	}
-	changed := false
-	for _, l := range links {
-		if l.Loop && !l.Up {
-			r.warn(r.handle.SetUp(l, true))
-		}
-		for _, rename := range r.plan.Renames {
-			if l.HW == rename.HW && l.Name != rename.Name && l.candidate() && r.firstTime(l, rename.Name) {
-				if l.Up {
-					r.warn(r.handle.SetUp(l, false))
-				}
-				r.warn(r.handle.Rename(l, rename.Name))
-				changed = true
-			}
-		}
-	}
-	for _, v := range r.plan.VLANs {
-		parent := slices.IndexFunc(links, func(l Link) bool { return l.Name == v.Parent })
-		if parent < 0 || slices.ContainsFunc(links, func(l Link) bool { return l.Name == v.Name }) ||
-			!r.firstTime(links[parent], v.Name) {
-			continue
-		}
-		if !links[parent].Up {
-			r.warn(r.handle.SetUp(links[parent], true))
-		}
-		r.warn(r.handle.AddVLAN(links[parent], v))
-		changed = true
-	}
-	if !changed {
-		return links, nil
-	}
-	return r.handle.Links()
-}
-
-// firstTime reports whether a link has not yet been asked for this name: what
-// the kernel refuses once it refuses at every event.
-func (r *runner) firstTime(l Link, name string) bool {
-	key := attempt{l.Index, name}
-	if slices.Contains(r.attempts, key) {
-		return false
-	}
-	r.attempts = append(r.attempts, key)
-	return true
 }
 
 func (r *runner) warn(err error) {
@@ -142,14 +125,17 @@ func (r *runner) match(j *job, links []Link, now time.Time) {
 		}
 		r.opt.Log("%s is gone", p.link.Name)
 		p.close()
+		r.raised[p.link.Index] = false
 		if j.winner == p {
 			j.winner = nil
-			r.warn(removeLease(r.opt.Dir, p.link.Name))
-			r.opt.Notify(Event{Kind: Lost, Link: p.link.Name, Config: p.applied})
+			r.writeFiles(p.link)
+			if c := p.config(); c.Addr.IsValid() {
+				r.opt.Notify(Event{Kind: Lost, Link: p.link.Name, Config: c})
+			}
 		}
 		return true
 	})
-	if j.winner != nil {
+	if j.winner != nil || j.spec.Method.router() && !r.ipv6 {
 		return
 	}
 	for _, l := range r.plan.Links(j.spec, links) {
@@ -163,16 +149,23 @@ func (r *runner) match(j *job, links []Link, now time.Time) {
 				l.HW = hw
 			}
 		}
-		p := &port{link: l, seen: now}
-		if j.spec.Method == DHCP {
-			p.applied, _ = formerLease(r.opt.Dir, l.Name)
+		p := &port{link: l, seen: now, applied: formerLease(r.opt.Dir, l.Name, j.spec.Method)}
+		if j.spec.Method.router() {
+			p.six = newSix(j.spec, r.plan, l, p.applied.Addr.Addr(), random(l.HW))
 		}
-		if !l.Up {
-			r.warn(r.handle.SetUp(l, true))
-			p.raised = true
-		}
+		r.raise(l, links)
 		j.ports = append(j.ports, p)
 	}
+}
+
+// on returns the job's port on a link, or nil.
+func (j *job) on(l Link) *port {
+	for _, p := range j.ports {
+		if p.link.Index == l.Index {
+			return p
+		}
+	}
+	return nil
 }
 
 // follow takes note of a link's state, and begins when there is a carrier.
@@ -206,7 +199,10 @@ func (r *runner) follow(j *job, p *port, l Link, now time.Time) {
 func newClient(s Spec, p Plan, l Link) *client {
 	c := &client{
 		hw: l.HW, id: s.ClientID, class: p.VendorClass, hostname: s.Hostname,
-		want: s.Addr.Addr(), random: random(l.HW),
+		want: s.Addr.Addr(), probe: p.Probe, random: random(l.HW),
+	}
+	if c.hostname == "" {
+		c.hostname = p.Hostname
 	}
 	if c.id == nil {
 		c.id = append([]byte{byte(iana.HWTypeEthernet)}, l.HW[:]...)
@@ -217,7 +213,12 @@ func newClient(s Spec, p Plan, l Link) *client {
 // open opens the socket of a port whose client needs one.
 func (r *runner) open(p *port, now time.Time) {
 	p.reopen = time.Time{}
-	c, err := r.listen(p.link)
+	var err error
+	if p.six != nil {
+		p.conn6, err = r.listen6(p.link, p.six.local)
+	} else {
+		p.conn, err = r.listen(p.link)
+	}
 	if err != nil {
 		if why := err.Error(); why != p.broken {
 			r.opt.Log("%s", why)
@@ -226,7 +227,7 @@ func (r *runner) open(p *port, now time.Time) {
 		p.reopen = now.Add(reopenDelay)
 		return
 	}
-	p.conn, p.broken = c, ""
+	p.broken = ""
 }
 
 // step does what a client wants.
@@ -236,8 +237,13 @@ func (r *runner) step(j *job, p *port, s step) {
 			r.warn(p.conn.send(packet))
 		}
 	}
+	if s.probe.IsValid() {
+		r.ask(p, s.probe)
+	} else if p.client == nil || p.client.state != stateProbing {
+		p.closeARP()
+	}
 	if s.note != "" {
-		r.opt.Log("%s: %s", p.link.Name, s.note)
+		r.note(p, s.note)
 	}
 	if s.lost {
 		r.unconfigure(j, p)
@@ -250,53 +256,97 @@ func (r *runner) step(j *job, p *port, s step) {
 // configure gives a link what it has won. The first of a job sends the others
 // home.
 func (r *runner) configure(j *job, p *port, c Config) {
+	c = r.complete(j, p, c)
+	if !c.Equal(p.applied) {
+		r.note(p, c.String())
+	}
+	r.apply(j, p, c)
+	j.winner = p
+	r.dismiss(j)
+	r.writeFiles(p.link)
+	r.opt.Notify(Event{Kind: Configured, Link: p.link.Name, Config: c})
+}
+
+// apply gives a link what c says, in place of what it has.
+func (r *runner) apply(j *job, p *port, c Config) {
+	set := c
+	switch {
+	case c.MTU != 0 && p.mtu == 0:
+		p.mtu = p.link.MTU
+	case c.MTU == 0 && p.applied.MTU != 0:
+		set.MTU = p.mtu
+	}
+	r.warn(r.handle.Apply(p.link, p.applied, set, j.metric))
+	p.applied = c
+}
+
+// note logs what happened to a link.
+func (r *runner) note(p *port, what string) { r.opt.Log("%s: %s", p.link.Name, what) }
+
+// complete puts what the command line says over what a link was given, and adds
+// the routes that are for it.
+func (r *runner) complete(j *job, p *port, c Config) Config {
 	c = c.override(j.spec, r.plan)
 	for _, route := range r.plan.Routes {
-		if route.Device == p.link.Name ||
-			route.Device == "" && route.Gateway.IsValid() && c.subnet().Contains(route.Gateway) {
+		if route.Dst.Addr().Is4() == c.Addr.Addr().Is4() && (route.Device == p.link.Name ||
+			route.Device == "" && route.Gateway.IsValid() && c.subnet().Contains(route.Gateway)) {
 			c.Routes = append(c.Routes, route.Route)
 		}
 	}
-	r.warn(r.handle.Apply(p.link, p.applied, c, j.metric))
-	if !c.Equal(p.applied) {
-		r.opt.Log("%s: %s", p.link.Name, c)
+	return c
+}
+
+// writeFiles writes the files for what all jobs together have given a link.
+func (r *runner) writeFiles(l Link) {
+	var given []Config
+	for _, j := range r.jobs {
+		if j.winner != nil && j.winner.link.Index == l.Index && j.configured() {
+			given = append(given, j.winner.config())
+		}
 	}
-	p.applied = c
-	j.winner = p
-	r.dismiss(j)
-	r.warn(writeFiles(r.opt.Dir, p.link.Name, c, r.resolvConf()))
-	r.opt.Notify(Event{Kind: Configured, Link: p.link.Name, Config: c})
+	resolv := r.resolvConf()
+	r.warn(writeFiles(r.opt.Dir, l.Name, resolv, given...))
+	if resolv == "" && r.resolv != "" {
+		// What we wrote there is true no more.
+		r.warn(writeFile(r.opt.Dir, "etc/resolv.conf", ""))
+	}
+	r.resolv = resolv
 }
 
 // dismiss ends the race: what a loser was promised is released, and a link that
 // we brought up goes down.
 func (r *runner) dismiss(j *job) {
-	for _, p := range j.ports {
-		if p == j.winner {
-			continue
-		}
+	losers := slices.DeleteFunc(slices.Clone(j.ports), func(p *port) bool { return p == j.winner })
+	j.ports = []*port{j.winner}
+	for _, p := range losers {
 		if p.client != nil && p.conn != nil {
 			for _, packet := range p.client.release().send {
 				r.warn(p.conn.send(packet))
 			}
 		}
+		if p.six != nil {
+			r.send6(p, p.six.client.release(time.Now()))
+		}
 		p.close()
 		if p.applied.Addr.IsValid() {
-			r.warn(r.handle.Apply(p.link, p.applied, Config{}, j.metric))
+			r.apply(j, p, Config{})
 		}
-		if p.raised {
-			r.warn(r.handle.SetUp(p.link, false))
-		}
+		r.lower(p.link)
 	}
-	j.ports = []*port{j.winner}
 }
 
 // unconfigure takes away what a link was given. The race is open again.
 func (r *runner) unconfigure(j *job, p *port) {
-	r.warn(r.handle.Apply(p.link, p.applied, Config{}, j.metric))
-	r.warn(removeLease(r.opt.Dir, p.link.Name))
-	r.opt.Notify(Event{Kind: Lost, Link: p.link.Name, Config: p.applied})
-	p.applied, j.winner = Config{}, nil
+	lost := p.applied
+	r.apply(j, p, Config{})
+	j.winner = nil
+	r.writeFiles(p.link)
+	r.opt.Notify(Event{Kind: Lost, Link: p.link.Name, Config: lost})
+	r.wake()
+}
+
+// wake has the loop look at the links anew.
+func (r *runner) wake() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -310,7 +360,7 @@ func (r *runner) resolvConf() string {
 		if j.winner == nil {
 			continue
 		}
-		c := j.winner.applied
+		c := j.winner.config()
 		all.DNS = append(all.DNS, c.DNS...)
 		search := c.Search
 		if len(search) == 0 && c.Domain != "" {

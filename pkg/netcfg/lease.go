@@ -27,7 +27,7 @@ const parameters = "\x01\x79\xf9\x03\x06\x0c\x0f\x11\x1a\x2a\x33\x36\x3a\x3b\x43
 // machine's. Options that make no sense are taken as absent, one by one.
 func (m Message) Lease() (Config, error) {
 	if !usable(m.Your) || m.Your.IsLoopback() {
-		return Config{}, fmt.Errorf("lease: %s is not the address of one machine", m.Your)
+		return Config{}, fmt.Errorf("lease: %s is not the address of one machine", orZero(m.Your))
 	}
 	c := Config{
 		Proto:      "dhcp",

@@ -29,7 +29,7 @@ func (l Link) candidate() bool {
 
 // Links returns the links that a spec is for, in the kernel's order: the one
 // that it names, or every Ethernet link. With several ip= the bare one does not
-// take what another names.
+// take what another of its family names.
 func (p Plan) Links(s Spec, links []Link) []Link {
 	name, hw := s.Device, s.HW
 	if s.BootDev || name == "" && hw.IsZero() {
@@ -42,7 +42,7 @@ func (p Plan) Links(s Spec, links []Link) []Link {
 	}
 	named := func(l Link) bool {
 		return slices.ContainsFunc(p.Specs, func(o Spec) bool {
-			return o.Device != "" && o.Device == l.Name || !o.HW.IsZero() && o.HW == l.HW
+			return o.six() == s.six() && (o.Device != "" && o.Device == l.Name || !o.HW.IsZero() && o.HW == l.HW)
 		})
 	}
 	var out []Link

@@ -1,26 +1,16 @@
 package netcfg
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// Links lists the devices of the namespace. A list that changed while it was
-// read is no error: an event of the change follows.
-//
-// It is LinkList of the library, which drops the count of carrier changes, with
-// this count.
+// Links lists the devices of the namespace.
 func (h *Handle) Links() ([]Link, error) {
-	r := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	r.Sockets = h.raw
-	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	messages, err := r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	messages, err := h.list(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
 	links := make([]Link, len(messages))
@@ -33,49 +23,48 @@ func (h *Handle) Links() ([]Link, error) {
 }
 
 func parseLink(message []byte) (Link, error) {
-	device, err := netlink.LinkDeserialize(nil, message)
+	attrs, err := attributes(message, unix.SizeofIfInfomsg)
 	if err != nil {
 		return Link{}, err
 	}
-	a := device.Attrs()
+	header := nl.DeserializeIfInfomsg(message)
 	l := Link{
-		Index:   a.Index,
-		Name:    a.Name,
-		MTU:     a.MTU,
-		Ether:   a.EncapType == "ether",
-		Up:      a.RawFlags&unix.IFF_UP != 0,
-		Carrier: a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_LOWER_UP != 0,
-		Loop:    a.RawFlags&unix.IFF_LOOPBACK != 0,
-		Port:    a.MasterIndex != 0,
+		Index:          int(header.Index),
+		Name:           unix.ByteSliceToString(attrs[unix.IFLA_IFNAME]),
+		MTU:            number(attrs[unix.IFLA_MTU]),
+		Ether:          header.Type == unix.ARPHRD_ETHER,
+		Up:             header.Flags&unix.IFF_UP != 0,
+		Carrier:        header.Flags&unix.IFF_UP != 0 && header.Flags&unix.IFF_LOWER_UP != 0,
+		Loop:           header.Flags&unix.IFF_LOOPBACK != 0,
+		Port:           number(attrs[unix.IFLA_MASTER]) != 0,
+		CarrierChanges: number(attrs[unix.IFLA_CARRIER_CHANGES]),
 	}
-	if _, hardware := device.(*netlink.Device); !hardware {
-		l.Kind = device.Type()
+	if hw := attrs[unix.IFLA_ADDRESS]; len(hw) == len(l.HW) {
+		l.HW = MAC(hw)
 	}
-	if len(a.HardwareAddr) == len(l.HW) {
-		l.HW = MAC(a.HardwareAddr)
-	}
-	attrs, err := nl.ParseRouteAttrAsMap(message[unix.SizeofIfInfomsg:])
+	info, err := attributes(attrs[unix.IFLA_LINKINFO], 0)
 	if err != nil {
 		return Link{}, err
 	}
-	if v := attrs[unix.IFLA_CARRIER_CHANGES].Value; len(v) == 4 {
-		l.CarrierChanges = int(binary.NativeEndian.Uint32(v))
-	}
+	l.Kind = unix.ByteSliceToString(info[nl.IFLA_INFO_KIND])
 	return l, nil
 }
 
-// device is a link as the library wants it.
-func (l Link) device() netlink.Link {
-	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: l.Index, Name: l.Name}}
+// set changes one property of a link.
+func (h *Handle) set(l Link, attr int, value []byte) error {
+	header := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	header.Index = int32(l.Index)
+	return h.change(unix.RTM_SETLINK, 0, header, nl.NewRtAttr(attr, value))
 }
 
 // SetUp brings a link up, or takes it down.
 func (h *Handle) SetUp(l Link, up bool) error {
-	set, what := h.h.LinkSetDown, "down"
+	header, what := nl.NewIfInfomsg(unix.AF_UNSPEC), "down"
+	header.Index, header.Change = int32(l.Index), unix.IFF_UP
 	if up {
-		set, what = h.h.LinkSetUp, "up"
+		header.Flags, what = unix.IFF_UP, "up"
 	}
-	if err := set(l.device()); err != nil {
+	if err := h.change(unix.RTM_NEWLINK, 0, header); err != nil {
 		return fmt.Errorf("set %s %s: %w", l.Name, what, err)
 	}
 	return nil
@@ -83,7 +72,7 @@ func (h *Handle) SetUp(l Link, up bool) error {
 
 // SetMTU sets a link's MTU, in bytes.
 func (h *Handle) SetMTU(l Link, mtu int) error {
-	if err := h.h.LinkSetMTU(l.device(), mtu); err != nil {
+	if err := h.set(l, unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))); err != nil {
 		return fmt.Errorf("set mtu %d of %s: %w", mtu, l.Name, err)
 	}
 	return nil
@@ -91,7 +80,7 @@ func (h *Handle) SetMTU(l Link, mtu int) error {
 
 // SetMAC sets a link's Ethernet address.
 func (h *Handle) SetMAC(l Link, hw MAC) error {
-	if err := h.h.LinkSetHardwareAddr(l.device(), hw[:]); err != nil {
+	if err := h.set(l, unix.IFLA_ADDRESS, hw[:]); err != nil {
 		return fmt.Errorf("set address %s of %s: %w", hw, l.Name, err)
 	}
 	return nil
@@ -99,7 +88,7 @@ func (h *Handle) SetMAC(l Link, hw MAC) error {
 
 // Rename gives a link another name; it has to be down.
 func (h *Handle) Rename(l Link, name string) error {
-	if err := h.h.LinkSetName(l.device(), name); err != nil {
+	if err := h.set(l, unix.IFLA_IFNAME, nl.ZeroTerminated(name)); err != nil {
 		return fmt.Errorf("rename %s to %s: %w", l.Name, name, err)
 	}
 	return nil
@@ -107,9 +96,13 @@ func (h *Handle) Rename(l Link, name string) error {
 
 // AddVLAN makes a VLAN on a link.
 func (h *Handle) AddVLAN(parent Link, v VLAN) error {
-	a := netlink.NewLinkAttrs()
-	a.Name, a.ParentIndex = v.Name, parent.Index
-	if err := h.h.LinkAdd(&netlink.Vlan{LinkAttrs: a, VlanId: int(v.ID)}); err != nil {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("vlan"))
+	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_VLAN_ID, nl.Uint16Attr(v.ID))
+	err := h.change(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC),
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(v.Name)),
+		nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(uint32(parent.Index))), info)
+	if err != nil {
 		return fmt.Errorf("make vlan %s on %s: %w", v.Name, parent.Name, err)
 	}
 	return nil

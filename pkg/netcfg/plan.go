@@ -37,6 +37,7 @@ const (
 	givenTimeout   = 30 * time.Second // with it
 	deviceTimeout  = 10 * time.Second
 	carrierTimeout = 10 * time.Second // rd.net.timeout.carrier's own default
+	defaultProbe   = 200 * time.Millisecond
 )
 
 // Plan is what the command line asks of the network.
@@ -56,7 +57,12 @@ type Plan struct {
 	Renames     []Rename
 	VLANs       []VLAN
 	VendorClass string // DHCP option 60
+	Hostname    string // told to servers where ip= has none; no parameter of its own
 	NeedNet     bool   // rd.neednet=1: the boot fails without network
+
+	// Probe is how long to look by ARP for another machine with a leased
+	// address before it is taken; 0: not at all.
+	Probe time.Duration
 }
 
 // StaticRoute is one rd.route=.
@@ -78,11 +84,17 @@ type VLAN struct {
 	ID     uint16 // 1 to 4094
 }
 
+// NeedsIPv6 reports whether some ip= needs the kernel's IPv6.
+func (p Plan) NeedsIPv6() bool {
+	return slices.ContainsFunc(p.Specs, func(s Spec) bool { return s.Method.router() })
+}
+
 // Parse reads the network's parameters. lookup returns the values of a
-// parameter in the order of the command line, nil for one that is not there:
+// parameter in the order of the command line, "" for one without a value, nil
+// for one that is not there:
 //
 //	ip= nfsaddrs= BOOTIF= rd.bootif= bootdev= nameserver= rd.peerdns= rd.route=
-//	ifname= vlan= rd.neednet= dhcpclass= rambox.net= rambox.net.timeout=
+//	ifname= vlan= rd.neednet= dhcpclass= rambox.net= rambox.net.timeout= rambox.net.probe=
 //	rd.net.timeout.iflink= rd.net.timeout.carrier=
 //
 // The plan is usable even with an error, which joins one error for each value
@@ -91,7 +103,8 @@ type VLAN struct {
 func Parse(lookup func(name string) []string) (Plan, error) {
 	r := reader{lookup: lookup}
 	p := Plan{PeerDNS: true, VendorClass: "rambox"}
-	p.Mode = r.mode()
+	p.NeedNet = r.flag("rd.neednet", false)
+	p.Mode = r.mode(p.NeedNet)
 	r.specs(&p)
 	r.devices(&p)
 	r.addresses(&p)
@@ -99,7 +112,6 @@ func Parse(lookup func(name string) []string) (Plan, error) {
 	if class, ok := r.last("dhcpclass"); ok && class != "" && len(class) <= 255 {
 		p.VendorClass = class
 	}
-	p.NeedNet = r.flag("rd.neednet", false)
 	return p, errors.Join(r.errs...)
 }
 
@@ -131,9 +143,13 @@ func (r *reader) flag(name string, absent bool) bool {
 	return v != "0" && v != "no" && v != "off"
 }
 
-func (r *reader) mode() Mode {
+func (r *reader) mode(needed bool) Mode {
 	v, ok := r.last("rambox.net")
-	if !ok {
+	switch {
+	case ok:
+	case needed:
+		return ModeWait
+	default:
 		return ModeAuto
 	}
 	switch v {
@@ -158,8 +174,6 @@ func (r *reader) specs(p *Plan) {
 		case err != nil:
 			bad++
 			r.errs = append(r.errs, err)
-		case s.Method == DHCP6, s.Method == Auto6, s.Method == Either6, s.Method == LinkLocal:
-			r.fail("ip", v, fmt.Errorf("%s: neither DHCPv6 nor router advertisements are supported, give the address", s.Method))
 		case s.Method != Off:
 			p.Specs = append(p.Specs, s)
 		}
@@ -320,6 +334,23 @@ func (r *reader) timeouts(p *Plan) {
 	p.Timeout = r.seconds("rambox.net.timeout", p.Timeout)
 	p.DeviceTimeout = r.seconds("rd.net.timeout.iflink", deviceTimeout)
 	p.CarrierTimeout = r.seconds("rd.net.timeout.carrier", carrierTimeout)
+	p.Probe = r.probe()
+}
+
+// probe reads rambox.net.probe, in milliseconds; without a value it is 200.
+func (r *reader) probe() time.Duration {
+	v, ok := r.last("rambox.net.probe")
+	switch {
+	case !ok:
+		return 0
+	case v == "":
+		return defaultProbe
+	}
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		r.fail("rambox.net.probe", v, errors.New("want a number of milliseconds, below 65536"))
+	}
+	return time.Duration(n) * time.Millisecond
 }
 
 func (r *reader) seconds(name string, absent time.Duration) time.Duration {

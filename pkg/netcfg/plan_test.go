@@ -42,6 +42,8 @@ func TestParse(t *testing.T) {
 		{"nfsaddrs", "nfsaddrs=10.0.0.2::::::off", base(given(Spec{Method: Static, Addr: prefix("10.0.0.2/8")}))},
 		{"several", "ip=eth0:dhcp ip=10.0.0.2:::24::eth1:none", base(given(
 			Spec{Device: "eth0"}, Spec{Method: Static, Addr: prefix("10.0.0.2/24"), Device: "eth1"}))},
+		{"IPv6", "ip=dhcp6 ip=eth0:auto6 ip=either6 ip=link-local", base(given(
+			Spec{Method: DHCP6}, Spec{Method: Auto6, Device: "eth0"}, Spec{Method: Either6}, Spec{Method: LinkLocal}))},
 		{"off", "ip=off", base(func(p *Plan) { p.Mode, p.Specs, p.Timeout = ModeOff, nil, 30*time.Second })},
 		{"one of two off", "ip=off ip=eth0:dhcp", base(given(Spec{Device: "eth0"}))},
 		{"rambox.net=off", "ip=dhcp rambox.net=off", base(func(p *Plan) { p.Mode, p.Specs, p.Timeout = ModeOff, nil, 30*time.Second })},
@@ -74,7 +76,10 @@ func TestParse(t *testing.T) {
 		{"vlan, four styles", "vlan=vlan0005:eth0 vlan=vlan5:eth0 vlan=eth0.0005:eth0 vlan=eth0.5:eth0", base(func(p *Plan) {
 			p.VLANs = []VLAN{{"vlan0005", "eth0", 5}, {"vlan5", "eth0", 5}, {"eth0.0005", "eth0", 5}, {"eth0.5", "eth0", 5}}
 		})},
-		{"vendor class and need", "dhcpclass=site rd.neednet=1", base(func(p *Plan) { p.VendorClass, p.NeedNet = "site", true })},
+		{"probe", "rambox.net.probe=500", base(func(p *Plan) { p.Probe = 500 * time.Millisecond })},
+		{"vendor class and need", "dhcpclass=site rd.neednet=1", base(func(p *Plan) {
+			p.Mode, p.Timeout, p.VendorClass, p.NeedNet = ModeWait, givenTimeout, "site", true
+		})},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,8 +104,6 @@ func TestParseErrors(t *testing.T) {
 	}{
 		{"ip=dhpc", "ip=dhpc: autoconf: ", ModeGiven, 1},
 		{"ip=dhpc ip=eth0:dhcp", "ip=dhpc: autoconf: ", ModeGiven, 1},
-		{"ip=dhcp6", "ip=dhcp6: dhcp6: neither DHCPv6 nor", ModeOff, 0},
-		{"ip=eth0:auto6 ip=eth1:dhcp", "ip=eth0:auto6: auto6: neither DHCPv6 nor", ModeGiven, 1},
 		{"rambox.net=maybe", "rambox.net=maybe: ", ModeAuto, 1},
 		{"rambox.net.timeout=-1", "rambox.net.timeout=-1: ", ModeAuto, 1},
 		{"BOOTIF=20-52-54-00-12-34-56", "BOOTIF=20-52-54-00-12-34-56: hardware type", ModeAuto, 1},
@@ -154,6 +157,7 @@ func TestPlanLinks(t *testing.T) {
 		{"device BOOTIF without BOOTIF=", "ip=:::::BOOTIF:dhcp", 0, ""},
 		{"by bootdev", "ip=dhcp bootdev=eth1", 0, "eth1"},
 		{"what others do not name", "ip=eth0:dhcp ip=dhcp", 1, "eth1"},
+		{"what others name for IPv4 alone", "ip=eth0:dhcp ip=auto6", 1, "eth0 eth1"},
 		{"absent", "ip=eth7:dhcp", 0, ""},
 	}
 	for _, test := range tests {

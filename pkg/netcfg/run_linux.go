@@ -25,17 +25,25 @@ func Run(ctx context.Context, p Plan, o Options) error {
 		return err
 	}
 	defer h.Close()
-	watched, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	groups := []uint{unix.RTNLGRP_LINK}
+	if p.NeedsIPv6() {
+		groups = append(groups, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_IFINFO, unix.RTNLGRP_ND_USEROPT)
+	}
+	watched, err := nl.Subscribe(unix.NETLINK_ROUTE, groups...)
 	if err != nil {
 		return fmt.Errorf("watch links: %w", err)
 	}
 	r := &runner{
 		plan: p, opt: o, handle: h,
-		changed:  make(chan struct{}, 1),
-		received: make(chan received),
-		done:     make(chan struct{}),
-		started:  time.Now(),
-		probed:   o.Probed == nil,
+		changed:   make(chan struct{}, 1),
+		received:  make(chan received),
+		received6: make(chan received6),
+		options:   make(chan ndOption),
+		raised:    map[int]bool{},
+		claims:    make(chan claim),
+		done:      make(chan struct{}),
+		started:   time.Now(),
+		probed:    o.Probed == nil,
 	}
 	for i, s := range p.Specs {
 		r.jobs = append(r.jobs, &job{spec: s, metric: i})
@@ -60,15 +68,21 @@ type runner struct {
 	handle *Handle
 	jobs   []*job
 
-	changed  chan struct{} // some link has changed
-	received chan received
-	done     chan struct{} // Run ends
-	readers  sync.WaitGroup
+	changed   chan struct{} // some link has changed
+	received  chan received
+	received6 chan received6
+	options   chan ndOption // of router advertisements
+	claims    chan claim
+	done      chan struct{} // Run ends
+	readers   sync.WaitGroup
 
 	started  time.Time
 	probed   bool
 	settled  bool
+	ipv6     bool         // some job needs IPv6, and the kernel has it
+	raised   map[int]bool // the links brought up by us: a loser is taken down again
 	attempts []attempt
+	resolv   string // the text of resolv.conf, if we have written it
 }
 
 // attempt is a name that a link was to take, or a VLAN of this name to be made
@@ -88,14 +102,26 @@ type received struct {
 // watch turns link events into wake-ups. What an event says is read anew from
 // the kernel, so that none can be missed for good. The library's LinkSubscribe
 // would end at the first burst of events that the socket cannot hold (ENOBUFS).
+// Only what routers say of name servers is nowhere to be read: it is passed on.
 func (r *runner) watch(s *nl.NetlinkSocket) {
 	for {
-		if _, _, err := s.Receive(); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		messages, _, err := s.Receive()
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			r.wake()
+		case err != nil:
 			return
 		}
-		select {
-		case r.changed <- struct{}{}:
-		default:
+		for _, m := range messages {
+			if m.Header.Type != unix.RTM_NEWNDUSEROPT {
+				r.wake()
+			} else if o, ok := parseNdUserOpt(m.Data); ok {
+				select {
+				case r.options <- o:
+				case <-r.done:
+					return
+				}
+			}
 		}
 	}
 }
@@ -150,6 +176,12 @@ func (r *runner) loop(ctx context.Context) error {
 			r.refresh(time.Now())
 		case m := <-r.received:
 			r.receive(m)
+		case c := <-r.claims:
+			r.claimed(c)
+		case m := <-r.received6:
+			r.receive6(m)
+		case o := <-r.options:
+			r.advertised(o, time.Now())
 		case <-timer.C:
 			r.tick(time.Now())
 		case c := <-r.opt.Commands:
@@ -165,11 +197,7 @@ func (r *runner) due() time.Time {
 	due := r.settleBy()
 	for _, j := range r.jobs {
 		for _, p := range j.ports {
-			for _, t := range [...]time.Time{p.reopen, p.dueClient()} {
-				if !t.IsZero() && (due.IsZero() || t.Before(due)) {
-					due = t
-				}
-			}
+			due = sooner(due, p.due())
 		}
 	}
 	return due
@@ -183,6 +211,9 @@ func (r *runner) tick(now time.Time) {
 			}
 			if p.client != nil {
 				r.step(j, p, p.client.tick(now))
+			}
+			if p.six != nil {
+				r.tick6(j, p, now)
 			}
 		}
 	}
@@ -217,6 +248,8 @@ func (r *runner) command(c Command) bool {
 	for _, j := range r.jobs {
 		for _, p := range j.ports {
 			switch {
+			case p.six != nil:
+				r.command6(j, p, c, time.Now())
 			case p.client == nil:
 			case c == RenewNow && p.client.carrier:
 				r.step(j, p, p.client.renew(time.Now()))

@@ -50,7 +50,7 @@ func (r *runner) settleBy() time.Time {
 	return by
 }
 
-func (j *job) configured() bool { return j.winner != nil && j.winner.applied.Addr.IsValid() }
+func (j *job) configured() bool { return j.winner != nil && j.winner.config().Addr.IsValid() }
 
 // patience is how long to wait for a job as things stand, and why it is not
 // done: no device, no carrier, no answer.
@@ -60,8 +60,12 @@ func (r *runner) patience(j *job) (until time.Time, why string) {
 	var seen time.Time
 	for _, p := range j.ports {
 		names = append(names, p.link.Name)
-		if p.link.Carrier && p.client != nil {
+		switch {
+		case !p.link.Carrier:
+		case p.client != nil:
 			doing = append(doing, p.link.Name+": "+p.client.String())
+		case p.six != nil:
+			doing = append(doing, p.link.Name+": "+p.six.String())
 		}
 		if seen.IsZero() || p.seen.Before(seen) {
 			seen = p.seen
@@ -71,6 +75,8 @@ func (r *runner) patience(j *job) (until time.Time, why string) {
 	switch {
 	case len(doing) > 0:
 		return until, strings.Join(doing, ", ")
+	case j.spec.Method.router() && !r.ipv6 && r.probed:
+		return r.started, errNoIPv6.Error()
 	case len(names) == 0:
 		why, at = "no "+j.spec.wanted(), r.started.Add(r.plan.DeviceTimeout)
 	default:

@@ -18,7 +18,7 @@ const (
 	Off                     // "off", "none", "static" without an address: leave the link alone
 	DHCP6                   // "dhcp6"
 	Auto6                   // "auto6": router advertisements
-	Either6                 // "either6": auto6, then dhcp6
+	Either6                 // "either6": these, and DHCPv6 if a router says so or none answers
 	LinkLocal               // "link6", "link-local": no more than the link-local address
 )
 
@@ -50,6 +50,15 @@ type Spec struct {
 	SetMAC   MAC    // dracut: the MAC address that the device is to take
 	ClientID []byte // type and value of DHCP option 61
 }
+
+// router reports whether the method leaves addresses to the kernel, or takes
+// them from a DHCPv6 server: all that need the kernel's IPv6 and its sockets.
+func (m Method) router() bool {
+	return m == DHCP6 || m == Auto6 || m == Either6 || m == LinkLocal
+}
+
+// six reports whether a spec is about IPv6.
+func (s Spec) six() bool { return s.Method.router() || s.Method == Static && s.Addr.Addr().Is6() }
 
 // errRARP says what RARP would need today.
 var errRARP = errors.New("RARP needs a rarpd on the same Ethernet and tells no mask: use dhcp, or give the address")
