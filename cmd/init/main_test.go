@@ -26,6 +26,7 @@ var dependencies = strings.Fields(`
 	github.com/u-root/u-root/pkg/mount
 	golang.org/x/sys/unix
 	rambox/cmd/init
+	rambox/pkg/blkid
 	rambox/pkg/boot
 	rambox/pkg/cmdline
 	rambox/pkg/kmod
@@ -84,12 +85,14 @@ var netDependencies = strings.Fields(`
 `)
 
 func TestDependencies(t *testing.T) {
+	noDisk := slices.DeleteFunc(slices.Clone(dependencies), func(name string) bool { return name == "rambox/pkg/blkid" })
 	for _, tc := range []struct {
 		tags string
 		want []string
 	}{
 		{"", slices.Concat(dependencies, netDependencies)},
 		{"nonet", dependencies},
+		{"nonet,nodisk", noDisk},
 	} {
 		list := exec.Command("go", "list", "-deps", "-tags", tc.tags, ".")
 		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")

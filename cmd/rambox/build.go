@@ -18,7 +18,7 @@ type buildOptions struct {
 	output, payload, init, busybox string
 	kernel, compress, arch         string
 	cmdline, hostname              string
-	add, modules, firmware         []string
+	add, modules, firmware, with   []string
 	noBusybox, unsigned, locked    bool
 	quiet                          bool
 }
@@ -46,6 +46,7 @@ the command line in --cmdline asks for.`,
 	f.StringVarP(&o.kernel, "kernel", "k", "", "kernel that the image is for (default: what is there); none for an image without modules")
 	f.StringSliceVar(&o.modules, "modules", []string{image.SetQEMU}, "kernel modules: names, or the sets qemu, host, all, none")
 	f.StringArrayVar(&o.firmware, "firmware", nil, "directory with firmware (default: /lib/firmware)")
+	f.StringSliceVar(&o.with, "with", nil, "programs that few images need: http-root (for root=http://… and https://…)")
 	f.BoolVar(&o.unsigned, "unsigned-modules", false, "cut the signatures of modules off: they load faster, on kernels that do not insist")
 	f.StringVar(&o.cmdline, "cmdline", "", "default kernel parameters; those of the kernel's own line win")
 	f.StringVar(&o.hostname, "hostname", "", "host name (default: rambox)")
@@ -98,6 +99,11 @@ func (o *buildOptions) spec(args []string) (image.Spec, error) {
 	if spec.Add, err = parseAdds(o.add); err != nil {
 		return spec, err
 	}
+	helpers, err := addHelpers(o.with)
+	if err != nil {
+		return spec, err
+	}
+	spec.Add = append(spec.Add, helpers...)
 	if !o.noBusybox {
 		spec.Busybox = findBusybox(o.busybox)
 	}

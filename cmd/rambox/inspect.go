@@ -75,17 +75,22 @@ image: its default parameters and payload, its shell and init. Without, for one 
   rambox explain --image app.img "quiet -- --port 80"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			img := boot.Image{Shell: "/bin/sh"}
+			var files fs.FS
 			if file != "" {
 				im, closeImage, err := readImage(file)
 				if err != nil {
 					return err
 				}
 				defer closeImage()
-				if img, err = bootImage(im.Files()); err != nil {
+				files = im.Files()
+				if img, err = bootImage(files); err != nil {
 					return err
 				}
 			}
 			plan, err := boot.NewPlan(cmdline.Parse(strings.Join(args, " ")), img)
+			if files != nil {
+				plan.Warnings = append(plan.Warnings, lacking(plan, files)...)
+			}
 			fmt.Print(plan)
 			if err != nil {
 				return fmt.Errorf("this boot fails: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -50,6 +51,15 @@ func initPath(named string) (string, error) {
 	if named != "" {
 		return named, nil
 	}
+	p, err := besideUs("init")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; name it with --init, or run: make", err)
+	}
+	return p, err
+}
+
+// besideUs is the path of a program that make has built beside this one.
+func besideUs(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -57,9 +67,9 @@ func initPath(named string) (string, error) {
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", err
 	}
-	p := filepath.Join(filepath.Dir(self), "init")
+	p := filepath.Join(filepath.Dir(self), name)
 	if _, err := os.Stat(p); err != nil {
-		return "", fmt.Errorf("no init beside %s; name it with --init, or run: make", self)
+		return "", fmt.Errorf("no %s beside %s (%w)", name, self, fs.ErrNotExist)
 	}
 	return p, nil
 }

@@ -38,6 +38,8 @@ func skeleton(hostname string) []Entry {
 	file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
 	file("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n")
 	file("etc/hostname", hostname+"\n")
+	// By this file systemd's programs know an initramfs (os-release(5)).
+	file("etc/initrd-release", "ID=rambox\nNAME=Rambox\nPRETTY_NAME=\"Rambox initramfs\"\n")
 	file("etc/hosts", fmt.Sprintf("127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost ip6-localhost ip6-loopback\n", hostname))
 	file("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 	file("etc/fstab", "devpts /dev/pts devpts nosuid,noexec,gid=5,mode=0620,ptmxmode=0666 0 0\n"+

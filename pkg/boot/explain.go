@@ -49,6 +49,9 @@ func (p Plan) String() string {
 	if p.Rescue.After > 0 {
 		rescue += fmt.Sprintf(" after %v", p.Rescue.After)
 	}
+	if len(p.Breaks) > 0 {
+		line("stop", "for a shell after %s", strings.Join(p.Breaks, ", "))
+	}
 	line("on failure", "%s", rescue)
 	for _, w := range p.Warnings {
 		line("warning", "%s", w)
@@ -57,7 +60,7 @@ func (p Plan) String() string {
 }
 
 func (r Root) describe(line func(name, format string, a ...any)) {
-	types := "any file system the kernel has"
+	types := "the file system found there"
 	if r.Types != nil {
 		types = strings.Join(r.Types, " or ")
 	}
@@ -65,15 +68,18 @@ func (r Root) describe(line func(name, format string, a ...any)) {
 	if r.Flags&msRdonly != 0 {
 		mode = "ro"
 	}
-	line("root", "%s, %s, %s%s", r.Device, types, mode, prefixed(", ", []string{r.Data}))
+	line("root", "%s, %s, %s%s", r, types, mode, prefixed(", ", []string{r.Data}))
 	wait := fmt.Sprintf("at most %v", r.Wait)
 	if r.Wait == WaitForever {
 		wait = "without end (rootwait)"
 	}
+	if r.Overlay != "" {
+		line("overlay", "a tmpfs of %s over it", r.Overlay)
+	}
 	if r.Delay > 0 {
 		wait += fmt.Sprintf(", after a delay of %v", r.Delay.Round(time.Millisecond))
 	}
-	line("wait", "for the device %s", wait)
+	line("wait", "%s", wait)
 }
 
 func prefixed(prefix string, words []string) string {

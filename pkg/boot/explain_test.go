@@ -52,7 +52,7 @@ func ExampleNewPlan() {
 	// Output:
 	// handoff    root (root=/dev/vda1)
 	// root       /dev/vda1, ext4, rw
-	// wait       for the device at most 30s
+	// wait       at most 30s
 	// exec       /sbin/init, else /etc/init, else /bin/init, else /bin/sh on the root
 	// shell      /bin/sh
 	// modules    by the devices found, and fs-ext4

@@ -84,12 +84,8 @@ func (m *pid1) attachHost() {
 // 5.3) that a driver has taken.
 func hasVirtioConsole() bool {
 	const bus = "/sys/bus/virtio/drivers/virtio_console"
-	entries, err := os.ReadDir(bus)
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "virtio") {
+	for _, name := range list(bus) {
+		if strings.HasPrefix(name, "virtio") {
 			return true
 		}
 	}
@@ -97,15 +93,11 @@ func hasVirtioConsole() bool {
 }
 
 func findPorts() map[string]string {
-	entries, err := os.ReadDir(portClass)
-	if err != nil {
-		return nil
-	}
 	ports := map[string]string{}
-	for _, e := range entries {
+	for _, port := range list(portClass) {
 		// The name comes a moment after the port.
-		if name, err := readFile(portClass + "/" + e.Name() + "/name"); err == nil {
-			ports[strings.TrimSpace(string(name))] = "/dev/" + e.Name()
+		if name, err := readFile(portClass + "/" + port + "/name"); err == nil {
+			ports[strings.TrimSpace(string(name))] = "/dev/" + port
 		}
 	}
 	return ports

@@ -43,12 +43,7 @@ func (m *pid1) loadAll() {
 			m.log.Warnf("%v", err)
 		}
 	}
-	for _, name := range m.plan.LoadFor {
-		// What the plan needs may be built in, under any name.
-		if err := m.modules.Load(m.ctx, name); err != nil && !errors.Is(err, kmod.ErrNotFound) {
-			m.log.Warnf("%v", err)
-		}
-	}
+	m.loadFor(m.plan.LoadFor...)
 	m.coldplug()
 }
 
@@ -118,4 +113,17 @@ func (m *pid1) settle() (resume func()) {
 	}
 	m.log.Warnf("a module has been loading for %v; handing over all the same", settleWait)
 	return func() {}
+}
+
+// loadFor loads the modules that something needs, which may be built in under
+// any name.
+func (m *pid1) loadFor(names ...string) {
+	if m.modules == nil {
+		return
+	}
+	for _, name := range names {
+		if err := m.modules.Load(m.ctx, name); err != nil && !errors.Is(err, kmod.ErrNotFound) {
+			m.log.Warnf("%v", err)
+		}
+	}
 }

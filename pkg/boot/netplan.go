@@ -4,6 +4,7 @@ package boot
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,8 +33,12 @@ func (n Network) asked() bool { return n.Mode != netcfg.ModeAuto && n.on() }
 // network in its own way unless the line asks for it here.
 func (p *Plan) network(args cmdline.Args) {
 	var params []string
+	onNetwork := p.Handoff == ToRoot && p.Root.onNetwork()
 	plan, err := netcfg.Parse(func(name string) []string {
 		values := args.Values(name)
+		if values == nil && onNetwork {
+			values = p.networkRoot(args, name)
+		}
 		for _, v := range values {
 			params = append(params, name+"="+v)
 		}
@@ -49,9 +54,9 @@ func (p *Plan) network(args cmdline.Args) {
 		}
 	}
 	_, named := args.Value("hostname")
-	p.Network = Network{Mode: plan.Mode, Needed: plan.NeedNet, Wait: plan.Timeout, Params: params, Hostname: !named}
+	p.Network = Network{Mode: plan.Mode, Needed: plan.NeedNet || onNetwork, Wait: plan.Timeout, Params: params, Hostname: !named}
 	if p.Handoff == ToShell && p.Reason == string(ToShell) ||
-		p.Handoff == ToRoot && plan.Mode == netcfg.ModeAuto || plan.Mode == netcfg.ModeOff {
+		p.Handoff == ToRoot && !onNetwork && plan.Mode == netcfg.ModeAuto || plan.Mode == netcfg.ModeOff {
 		p.Network = Network{Mode: netcfg.ModeOff}
 	}
 	if p.Network.asked() {
@@ -63,6 +68,20 @@ func (p *Plan) network(args cmdline.Args) {
 			p.LoadFor = append(p.LoadFor, "8021q")
 		}
 	}
+}
+
+// networkRoot is what a root on the network asks for where the line is silent:
+// DHCP, for as long as the root itself may take.
+func (p *Plan) networkRoot(args cmdline.Args, name string) []string {
+	switch {
+	case name == "ip" && !args.Has("nfsaddrs"):
+		return []string{"dhcp"}
+	case name == "rambox.net.timeout" && p.Root.Wait == WaitForever:
+		return []string{strconv.Itoa(1 << 30)} // 34 years
+	case name == "rambox.net.timeout" && args.Has("rootwait"):
+		return []string{strconv.Itoa(int(p.Root.Wait / time.Second))}
+	}
+	return nil
 }
 
 // String says what will be done: "DHCP where there is a carrier; the handoff
@@ -80,7 +99,7 @@ func (n Network) String() string {
 	}
 	after := ""
 	if n.Needed {
-		after = ", and fails without (rd.neednet)"
+		after = ", and fails without"
 	}
 	return fmt.Sprintf("%s; the handoff waits at most %v%s", what, n.Wait, after)
 }

@@ -2,7 +2,11 @@
 
 package boot
 
-import "rambox/pkg/cmdline"
+import (
+	"errors"
+
+	"rambox/pkg/cmdline"
+)
 
 // Network is what a machine's network is to be: nothing, in this build.
 type Network struct{}
@@ -18,3 +22,7 @@ func (p *Plan) network(args cmdline.Args) {
 		}
 	}
 }
+
+var errNoNetwork = errors.New("this init was built without network (nonet)")
+
+func (r *Root) nfs(cmdline.Args) error { return errNoNetwork }

@@ -14,3 +14,5 @@ func (m *pid1) stopNetwork()        {}
 func (m *pid1) leaveNetwork()       {}
 
 func netCommand(string, []string) (status int, ok bool) { return 0, false }
+
+func (m *pid1) mountNFS(Root, string) error { return errNoNetwork }

@@ -31,6 +31,8 @@ type pid1 struct {
 	loading   sync.RWMutex // held for reading while modules load: see settle
 	host      *host        // rambox run, when it has started this machine
 	net       atomic.Pointer[network]
+	disks     disks
+	hooks     bool // the image has some
 	plan      Plan
 	payload   atomic.Int64 // its process group while it runs, else 0
 
@@ -161,6 +163,10 @@ func (m *pid1) carryOut(img Image) error {
 	if m.plan.Handoff == ToShell {
 		return m.toShell()
 	}
+	m.hooks = hasHooks()
+	if err := m.passed(stageEarly); err != nil {
+		return err
+	}
 	for _, mnt := range m.plan.Mounts {
 		if err := mountOne(mnt); err != nil {
 			m.log.Warnf("fstab: %v", err)
@@ -172,13 +178,25 @@ func (m *pid1) carryOut(img Image) error {
 	if img.Hosted {
 		m.attachHost()
 	}
+	if err := m.passed(stageModules); err != nil {
+		return err
+	}
 	if err := m.awaitNetwork(); err != nil {
+		return err
+	}
+	if err := m.passed(stageNetwork); err != nil {
 		return err
 	}
 	switch m.plan.Handoff {
 	case ToPayload:
+		if err := m.passed(stageHandoff); err != nil {
+			return err
+		}
 		return m.runPayload()
 	case ToInit:
+		if err := m.passed(stageHandoff); err != nil {
+			return err
+		}
 		return m.stay()
 	case ToRoot:
 		return m.switchRoot()

@@ -40,30 +40,13 @@ type Plan struct {
 
 	OnExit   Action // after the payload
 	Rescue   Rescue
-	NoPower  Action // where the kernel cannot power off: Halt or Reboot
-	Debug    bool   // log debug lines
-	TTY      bool   // give the payload a terminal where rambox run would give it pipes
-	Shell    string // "" when the image has none or is locked
+	Breaks   []string // stages after which the boot stops for a shell
+	NoPower  Action   // where the kernel cannot power off: Halt or Reboot
+	Debug    bool     // log debug lines
+	TTY      bool     // give the payload a terminal where rambox run would give it pipes
+	Shell    string   // "" when the image has none or is locked
 	Warnings []string
 }
-
-// Root is where the root file system comes from.
-type Root struct {
-	Device string        // "/dev/vda1"
-	Types  []string      // file systems to try; nil: those that the kernel has
-	Flags  uintptr       // of mount(2)
-	Data   string        // for the file system
-	Wait   time.Duration // how long the device may take to appear; WaitForever
-	Delay  time.Duration // before the first try
-}
-
-// WaitForever is the time that a bare rootwait gives a device.
-const WaitForever time.Duration = -1
-
-// defaultRootWait is how long a root device may take when the command line
-// does not say. The kernel itself would not wait at all, but its drivers are
-// not modules that are still being loaded.
-const defaultRootWait = 30 * time.Second
 
 // Rescue is what follows a boot that failed.
 type Rescue struct {
@@ -85,7 +68,7 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	defaults := cmdline.Parse(img.Cmdline)
 	var warnings []string
 	if img.Locked {
-		kernel, warnings = lock(kernel)
+		kernel, warnings = lock(kernel, defaults)
 	}
 	args := kernel.Over(defaults)
 	p := Plan{
@@ -109,19 +92,23 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	p.policies(args)
 	err := p.handoff(args, img)
 	p.network(args)
+	p.planBreaks(args)
 	return p, err
 }
 
 // lock takes from the kernel's line what would run a program that a locked
-// image does not name itself: any of them may be a shell.
-func lock(kernel cmdline.Args) (_ cmdline.Args, warnings []string) {
+// image does not name itself: any of them may be a shell. Nor does the line
+// replace a root that the image names, or what proves it to be the right one.
+func lock(kernel, defaults cmdline.Args) (_ cmdline.Args, warnings []string) {
 	var words []cmdline.Arg
 	for _, w := range kernel.Words {
-		if w.Name == "init" || w.Name == "rambox.payload" {
+		switch name := w.Name; {
+		case name == "init", name == "rambox.payload", name == "rambox.insecure",
+			(name == "root" || name == "nfsroot" || name == "rambox.digest" || name == "rambox.mirror") && defaults.Has(name):
 			warnings = append(warnings, w.String()+": ignored, the image is locked")
-			continue
+		default:
+			words = append(words, w)
 		}
-		words = append(words, w)
 	}
 	return cmdline.Args{Words: words, Init: kernel.Init}, warnings
 }
@@ -244,7 +231,7 @@ func (p *Plan) handoff(args cmdline.Args, img Image) error {
 				p.Init = nextInits[:len(nextInits)-1] // not /bin/sh
 			}
 		}
-		return p.root(args, root)
+		return p.planRoot(args, root)
 	case img.Init:
 		p.Handoff, p.Reason, p.Init = ToInit, "the image has "+defaultInit, []string{next}
 	default:
@@ -266,64 +253,9 @@ func bare(args cmdline.Args, name string) bool {
 	return ok && !a.HasValue
 }
 
-// root plans a root on a block device. What the kernel would accept in
-// root=, see name_to_dev_t in init/do_mounts.c.
-func (p *Plan) root(args cmdline.Args, device string) error {
-	if !strings.HasPrefix(device, "/dev/") {
-		return fmt.Errorf("root=%s: want the path of a block device, /dev/…", device)
-	}
-	r := Root{Device: device, Flags: msRdonly, Wait: defaultRootWait}
-	if v, ok := args.Value("rootfstype"); ok {
-		for t := range strings.SplitSeq(v, ",") {
-			if t != "" && t != "auto" {
-				r.Types = append(r.Types, t)
-			}
-		}
-	}
-	for _, t := range r.Types {
-		p.LoadFor = append(p.LoadFor, "fs-"+t)
-	}
-	// Of ro and rw the last one counts, and both count more than rootflags=:
-	// the kernel keeps them apart in the same way (readonly and readwrite in
-	// init/do_mounts.c).
-	for _, w := range args.Words {
-		switch {
-		case w.HasValue:
-		case w.Name == "ro":
-			r.Flags |= msRdonly
-		case w.Name == "rw":
-			r.Flags &^= msRdonly
-		}
-	}
-	for _, v := range args.Values("rootflags") {
-		flags, data := ParseOptions(v)
-		r.Flags |= flags &^ msRdonly
-		r.Data = strings.Trim(r.Data+","+data, ",")
-	}
-	if a, ok := args.Lookup("rootwait"); ok {
-		r.Wait = WaitForever
-		if a.HasValue {
-			r.Wait = p.seconds(args, "rootwait", defaultRootWait)
-		}
-	}
-	r.Delay = p.seconds(args, "rootdelay", 0)
-	p.Root = r
-	return nil
-}
-
-func (p *Plan) seconds(args cmdline.Args, name string, byDefault time.Duration) time.Duration {
-	d, ok, err := args.Duration(name)
-	if err != nil {
-		p.warn("%v", err)
-	}
-	if err != nil || !ok {
-		return byDefault
-	}
-	return d
-}
-
 // parameters are ours alone; each is described in docs/kernel-parameters.md.
-var parameters = [...]string{"payload", "onexit", "rescue", "nopower", "tty", "net", "net.timeout", "net.probe"}
+var parameters = [...]string{"payload", "onexit", "rescue", "nopower", "tty", "net", "net.timeout", "net.probe",
+	"break", "file", "overlay", "digest", "insecure", "mirror"}
 
 func known(name string) bool {
 	for _, p := range parameters {

@@ -73,7 +73,10 @@ func TestImpossible(t *testing.T) {
 		{"nothing at all", "", bareImage, "no shell"},
 		{"shell of a locked image", "shell", locked, "locked"},
 		{"empty payload", "rambox.payload=", withShell, "rambox.payload= is empty"},
-		{"root that is no device", "root=vda", withShell, "root=vda: want the path of a block device"},
+		{"root that is no device", "root=vda", withShell, "root=vda: no form of a block device"},
+		{"NFS server by name", "root=nfs:host:/srv", withShell, "name it by its address"},
+		{"flash without a type", "root=mtd0", withShell, "name the file system"},
+		{"share without a tag", "root=virtiofs:", withShell, "without a name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := NewPlan(cmdline.Parse(tc.line), tc.image)
@@ -125,19 +128,50 @@ func TestPolicies(t *testing.T) {
 var withInitOnly = Image{Init: true}
 
 func TestPlanRoot(t *testing.T) {
+	vda1 := func(edit func(*Root)) Root {
+		r := Root{Spec: "/dev/vda1", Kind: RootDevice, Device: Device{Path: "/dev/vda1"}, Flags: msRdonly, Wait: 30 * time.Second}
+		edit(&r)
+		return r
+	}
+	plain := func(*Root) {}
+	other := func(spec string, kind RootKind, name string, types ...string) Root {
+		return Root{Spec: spec, Kind: kind, Name: name, Types: types, Flags: msRdonly, Wait: 30 * time.Second}
+	}
+	with := func(r Root, edit func(*Root)) Root { edit(&r); return r }
+	const p9 = "trans=virtio,version=9p2000.L,msize=262144"
 	for _, tc := range []struct {
 		name, line string
 		want       Root
-		loadFor    []string
+		loadFor    string
 	}{
-		{"as the kernel: read-only", "root=/dev/vda1", Root{Device: "/dev/vda1", Flags: msRdonly, Wait: 30 * time.Second}, nil},
-		{"rw", "root=/dev/vda1 rw", Root{Device: "/dev/vda1", Wait: 30 * time.Second}, nil},
-		{"the last of ro and rw", "rw root=/dev/vda1 ro", Root{Device: "/dev/vda1", Flags: msRdonly, Wait: 30 * time.Second}, nil},
-		{"types", "root=/dev/vda1 rootfstype=ext4,xfs", Root{Device: "/dev/vda1", Types: []string{"ext4", "xfs"}, Flags: msRdonly, Wait: 30 * time.Second}, []string{"fs-ext4", "fs-xfs"}},
-		{"type auto", "root=/dev/vda1 rootfstype=auto", Root{Device: "/dev/vda1", Flags: msRdonly, Wait: 30 * time.Second}, nil},
-		{"flags", "root=/dev/vda1 rootflags=defaults,noatime,data=journal,x-systemd.growfs,nofail", Root{Device: "/dev/vda1", Flags: msRdonly | msNoatime, Data: "data=journal", Wait: 30 * time.Second}, nil},
-		{"waits", "root=/dev/vda1 rootwait rootdelay=2", Root{Device: "/dev/vda1", Flags: msRdonly, Wait: WaitForever, Delay: 2 * time.Second}, nil},
-		{"waits so long", "root=/dev/vda1 rootwait=7", Root{Device: "/dev/vda1", Flags: msRdonly, Wait: 7 * time.Second}, nil},
+		{"as the kernel: read-only", "root=/dev/vda1", vda1(plain), ""},
+		{"rw", "root=/dev/vda1 rw", vda1(func(r *Root) { r.Flags = 0 }), ""},
+		{"the last of ro and rw", "rw root=/dev/vda1 ro", vda1(plain), ""},
+		{"types", "root=/dev/vda1 rootfstype=ext4,xfs", vda1(func(r *Root) { r.Types = []string{"ext4", "xfs"} }), "fs-ext4 fs-xfs"},
+		{"type auto", "root=/dev/vda1 rootfstype=auto", vda1(plain), ""},
+		{"flags", "root=/dev/vda1 rootflags=defaults,noatime,data=journal,x-systemd.growfs,nofail",
+			vda1(func(r *Root) { r.Flags, r.Data = msRdonly|msNoatime, "data=journal" }), ""},
+		{"waits", "root=/dev/vda1 rootwait rootdelay=2", vda1(func(r *Root) { r.Wait, r.Delay = WaitForever, 2*time.Second }), ""},
+		{"waits so long", "root=/dev/vda1 rootwait=7", vda1(func(r *Root) { r.Wait = 7 * time.Second }), ""},
+		{"overlay", "root=/dev/vda1 rambox.overlay", vda1(func(r *Root) { r.Overlay = "50%" }), "fs-overlay"},
+		{"overlay of a size", "root=/dev/vda1 rambox.overlay=64M", vda1(func(r *Root) { r.Overlay = "64M" }), "fs-overlay"},
+		{"no overlay", "root=/dev/vda1 rambox.overlay=0", vda1(plain), ""},
+		{"image on a device", "root=/dev/vda1 rambox.file=/live/root.squashfs", vda1(func(r *Root) { r.File = "/live/root.squashfs" }), "loop"},
+		{"image in the initramfs", "root=/root.squashfs", other("/root.squashfs", RootFile, "/root.squashfs"), "loop"},
+		{"image in the initramfs by scheme", "root=file:/dev.img", other("file:/dev.img", RootFile, "/dev.img"), "loop"},
+		{"virtiofs", "root=virtiofs:myfs", other("virtiofs:myfs", RootShare, "myfs", "virtiofs"), "fs-virtiofs"},
+		{"virtiofs as the kernel has it", "root=myfs rootfstype=virtiofs", other("myfs", RootShare, "myfs", "virtiofs"), "fs-virtiofs"},
+		{"9p", "root=9p:tag", with(other("9p:tag", RootShare, "tag", "9p"), func(r *Root) { r.Data = p9 }), "fs-9p 9pnet_virtio"},
+		{"9p with options", "root=/dev/root rootfstype=9p rootflags=trans=virtio,cache=mmap",
+			with(other("/dev/root", RootShare, "/dev/root", "9p"), func(r *Root) { r.Data = "trans=virtio,cache=mmap" }), "fs-9p 9pnet_virtio"},
+		{"flash", "root=ubi0:rootfs rootfstype=ubifs", other("ubi0:rootfs", RootShare, "ubi0:rootfs", "ubifs"), "fs-ubifs"},
+		{"NFS", "root=nfs:10.0.0.1:/srv:soft,rw", with(other("nfs:10.0.0.1:/srv:soft,rw", RootNFS, "10.0.0.1:/srv", "nfs"), func(r *Root) { r.Flags, r.Data = 0, "soft" }), "fs-nfs net-pf-17"},
+		{"NFS 4", "root=nfs4:[fd00::1]:/srv", with(other("nfs4:[fd00::1]:/srv", RootNFS, "[fd00::1]:/srv", "nfs"), func(r *Root) { r.Data = "vers=4" }), "fs-nfs net-pf-17"},
+		{"NFS as the kernel has it", "root=/dev/nfs nfsroot=10.0.0.1:/srv,vers=3,tcp", with(other("/dev/nfs", RootNFS, "10.0.0.1:/srv", "nfs"), func(r *Root) { r.Data = "vers=3,tcp" }), "fs-nfs net-pf-17"},
+		{"NFS that the lease names", "root=/dev/nfs", other("/dev/nfs", RootNFS, ":", "nfs"), "fs-nfs net-pf-17"},
+		{"a helper's", "root=https://host/root.squashfs rootwait=9",
+			with(other("https://host/root.squashfs", RootHelper, "/lib/rambox/root/https"), func(r *Root) { r.Wait = 9 * time.Second }),
+			"net-pf-17"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := NewPlan(cmdline.Parse(tc.line), withShell)
@@ -147,10 +181,33 @@ func TestPlanRoot(t *testing.T) {
 			if diff := cmp.Diff(tc.want, p.Root); diff != "" {
 				t.Errorf("NewPlan(%q).Root (-want +got):\n%s", tc.line, diff)
 			}
-			if diff := cmp.Diff(tc.loadFor, p.LoadFor); diff != "" {
-				t.Errorf("NewPlan(%q).LoadFor (-want +got):\n%s", tc.line, diff)
+			if got := strings.Join(p.LoadFor, " "); got != tc.loadFor {
+				t.Errorf("NewPlan(%q).LoadFor = %q, want %q", tc.line, got, tc.loadFor)
 			}
 		})
+	}
+}
+
+func TestPlanBreaks(t *testing.T) {
+	for _, tc := range []struct {
+		line  string
+		image Image
+		want  string
+		warns int
+	}{
+		{"rambox.break=early,handoff", withShell, "early handoff", 0},
+		{"rambox.break", withShell, "handoff", 0},
+		{"rd.break", withShell, "handoff", 0},
+		{"rd.break=pre-mount rd.break=initqueue", withShell, "network modules", 0},
+		{"break", withShell, "network", 0},
+		{"break=top break=bottom", withShell, "early root", 0},
+		{"rambox.break=nowhere", withShell, "", 1},
+		{"rambox.break=early", lockedApp, "", 1},
+	} {
+		p, _ := NewPlan(cmdline.Parse(tc.line), tc.image)
+		if got := strings.Join(p.Breaks, " "); got != tc.want || len(p.Warnings) != tc.warns {
+			t.Errorf("NewPlan(%q): stops after %q, warnings %q, want %q", tc.line, got, p.Warnings, tc.want)
+		}
 	}
 }
 
@@ -191,6 +248,23 @@ func TestLockedImageSaysWhatItIgnores(t *testing.T) {
 	want := []string{"rambox.payload=/bin/sh: ignored, the image is locked", "init=/bin/sh: ignored, the image is locked"}
 	if diff := cmp.Diff(want, p.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// TestLockedImageKeepsItsRoot: whoever writes the kernel's line does not choose
+// another, nor another digest for it.
+func TestLockedImageKeepsItsRoot(t *testing.T) {
+	img := Image{Locked: true, Cmdline: "root=https://a/x rambox.digest=sha256:00"}
+	p, err := NewPlan(cmdline.Parse("root=/dev/sda1 rambox.digest=sha256:11 rambox.insecure rootwait=5"), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Root.Spec != "https://a/x" || p.Root.Wait != 5*time.Second || len(p.Warnings) != 3 {
+		t.Errorf("root %+v, warnings %q", p.Root, p.Warnings)
+	}
+	// One that has none leaves it to the line.
+	if p, err = NewPlan(cmdline.Parse("root=/dev/sda1"), locked); err != nil || p.Root.Spec != "/dev/sda1" {
+		t.Errorf("root %+v, %v", p.Root, err)
 	}
 }
 

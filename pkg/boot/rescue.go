@@ -4,8 +4,6 @@ package boot
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -98,7 +96,7 @@ func (m *pid1) failureReport(failure error, p Rescue) string {
 	section("What failed", strings.Split(failure.Error(), "\n")...)
 	section("Kernel command line", strings.TrimSpace(string(line)))
 	section("What was to be done", strings.Split(strings.TrimSpace(m.plan.String()), "\n")...)
-	section("Block devices", blockDevices()...)
+	section("Block devices", m.blockDevices()...)
 	section("Network links", list("/sys/class/net")...)
 	section("Devices without a driver", m.unmatched()...)
 	var next string
@@ -126,34 +124,4 @@ func (m *pid1) unmatched() []string {
 		return append(aliases, err.Error())
 	}
 	return aliases
-}
-
-// blockDevices lists disks and partitions with their sizes.
-func blockDevices() []string {
-	var lines []string
-	for _, name := range list("/sys/class/block") {
-		if strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "loop") {
-			continue
-		}
-		size := "size unknown"
-		// In sectors of 512 bytes, whatever the device's own are.
-		b, err := readFile("/sys/class/block/" + name + "/size")
-		if n, numErr := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && numErr == nil {
-			size = strconv.FormatInt(n>>11, 10) + " MiB"
-		}
-		lines = append(lines, fmt.Sprintf("/dev/%-12s %s", name, size))
-	}
-	return lines
-}
-
-func list(dir string) []string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names
 }

@@ -19,21 +19,18 @@ var moved = [...]string{"/dev", "/proc", "/sys", "/run"}
 // and execs the root's init. Nothing is deleted before everything that can be
 // checked has been checked, so a failure finds the initramfs as it was.
 func (m *pid1) switchRoot() error {
-	if err := m.mountRoot(); err != nil {
+	unmount, err := m.mountRoot()
+	if err != nil {
 		return err
 	}
-	next, err := m.nextInit()
-	var dev uint64
-	if err == nil {
-		dev, err = deletable()
-	}
+	next, dev, err := m.prepareSwitch()
 	if err != nil {
-		unix.Unmount(newRoot, 0) // for the next attempt
+		unmount() // for the next attempt
 		return err
 	}
 	m.stopNetwork()
 	defer m.settle()()
-	m.log.Infof("switching to %s, exec %s", m.plan.Root.Device, next)
+	m.log.Infof("switching to %s, exec %s", m.plan.Root, next)
 	old, err := m.moveRoot()
 	if err != nil {
 		return err
@@ -43,6 +40,20 @@ func (m *pid1) switchRoot() error {
 	}
 	unix.Close(old)
 	return m.exec(next)
+}
+
+// prepareSwitch does all that can fail before the point of no return.
+func (m *pid1) prepareSwitch() (next string, dev uint64, err error) {
+	if err := m.passed(stageRoot); err != nil {
+		return "", 0, err
+	}
+	if next, err = m.nextInit(); err != nil {
+		return "", 0, err
+	}
+	if dev, err = deletable(); err != nil {
+		return "", 0, err
+	}
+	return next, dev, m.passed(stageHandoff)
 }
 
 // nextInit finds the init on the new root that can be executed.
@@ -60,7 +71,7 @@ func (m *pid1) nextInit() (string, error) {
 		}
 		failures = append(failures, err)
 	}
-	return "", fmt.Errorf("no init on %s: %w", m.plan.Root.Device, errors.Join(failures...))
+	return "", fmt.Errorf("no init on %s: %w", m.plan.Root, errors.Join(failures...))
 }
 
 // deletable checks, before the point of no return, that "/" is an initramfs
@@ -104,6 +115,8 @@ func (m *pid1) moveRoot() (old int, err error) {
 			mountEarly()
 		}
 	}()
+	// By it systemd knows that there was an initramfs (bootup(7)).
+	unix.Mkdir("/run/initramfs", 0o755)
 	unix.Unmount("/tmp", unix.MNT_DETACH)
 	for _, dir := range moved {
 		if err := mount.MoveMount(dir, newRoot+dir); err != nil {
@@ -158,19 +171,4 @@ func deleteBelow(parent int, name string, dev uint64) error {
 		return err
 	}
 	return deleteTree(dir, dev)
-}
-
-// readNames lists the directory that dir has been opened for.
-func readNames(dir int) (names []string, err error) {
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.ReadDirent(dir, buf)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil || n == 0:
-			return names, os.NewSyscallError("getdents", err)
-		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
-	}
 }
