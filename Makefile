@@ -18,7 +18,8 @@ HOST  = $(GO) build -trimpath
 # The Debian packages that running, testing and building a kernel need.
 PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
 	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates \
-	iproute2 dnsmasq-base isc-dhcp-server isc-dhcp-client squashfs-tools erofs-utils
+	iproute2 dnsmasq-base isc-dhcp-server isc-dhcp-client squashfs-tools erofs-utils \
+	xfsprogs btrfs-progs f2fs-tools dosfstools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk
 
 .PHONY: all init http-root rambox run test unit lint fuzz cover bench soak deps kernel clean
 

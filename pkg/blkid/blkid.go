@@ -4,6 +4,12 @@
 // Names, UUIDs and labels are those of blkid(8), and so is what happens with the traces of several formats on one device:
 // the package follows libblkid of util-linux 2.38.1, and verifies the checksums that later versions verify. It reads
 // through an io.ReaderAt and nothing else; whatever is on the device, it neither panics nor reads or allocates without bound.
+//
+// It differs from libblkid in this: it knows only what Probe lists; it has no ext4dev, which is ext4 with a flag; what no
+// kernel could mount is nothing (NTFS records over 4 KiB, EROFS blocks of odd sizes); a second header of LUKS2 is looked
+// for up to 64 KiB, the label of a FAT or exFAT in 64 KiB of the root directory; the revision of a UDF is that of the
+// logical volume; a dos table has at most 255 partitions, a GPT at most 8192 entries; a read error at the end of a device
+// does not hide what is at its start; and what is not valid UTF-16 becomes U+FFFD.
 package blkid
 
 import (
@@ -60,7 +66,8 @@ const floppy = 1440 << 10
 // less than several small ones.
 const headSize = 0x10000 + 0x1000
 
-// Probe says what is on the device r, which has size bytes.
+// Probe says what is on the device r, which has size bytes: btrfs, crypto_LUKS (1, 2), erofs, exfat, ext2, ext3, ext4, f2fs,
+// iso9660, jbd, linux_raid_member (0.90, 1.x), LVM2_member, ntfs, squashfs, squashfs3, swap, swsuspend, udf, vfat or xfs.
 //
 // A RAID or LVM member, then an encrypted volume, hides everything else on the device. Otherwise it must have one superblock
 // only, though an optical disc may have both iso9660 and udf, and then is udf. (superblocks_safeprobe of libblkid.)
@@ -72,27 +79,28 @@ func Probe(r io.ReaderAt, size int64) (Superblock, error) {
 	}
 	d := newDevice(r, size, headSize)
 	var found []Superblock
-	intolerant := false
+	n, intolerant := 0, false
 	for i := range formats {
 		f := &formats[i]
 		if size < f.minSize || f.usage == RAID && size <= floppy {
 			continue
 		}
-		sb := Superblock{Type: f.name, Usage: f.usage}
-		if !f.match(d, &sb) {
+		found = append(found[:n], Superblock{Type: f.name, Usage: f.usage})
+		sb := &found[n]
+		if !f.match(d, sb) {
 			continue
 		}
 		if size <= floppy || f.usage == RAID || f.usage == Crypto {
-			return sb, nil
+			return *sb, nil
 		}
-		found = append(found, sb)
+		n++
 		intolerant = intolerant || !f.tolerant
 	}
 
 	switch {
-	case len(found) > 1 && intolerant:
-		return Superblock{}, &AmbiguousError{Candidates: found}
-	case len(found) > 0:
+	case n > 1 && intolerant:
+		return Superblock{}, &AmbiguousError{Candidates: found[:n]}
+	case n > 0:
 		return found[0], nil
 	case d.err != nil:
 		return Superblock{}, fmt.Errorf("probe for superblocks: %w", d.err)

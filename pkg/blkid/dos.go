@@ -2,6 +2,7 @@ package blkid
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 )
 
@@ -68,37 +69,28 @@ func hasPartitions(mbr *[512]byte) bool {
 }
 
 // readDOS reads a DOS partition table as libblkid and the kernel do. Partitions without a disk ID have no UUID.
-func readDOS(d *device, sectorSize int64) (Table, bool) {
-	mbr := bootSector(d)
+func (t *tableReader) readDOS() bool {
+	mbr := bootSector(t.d)
 	if mbr == nil {
-		return Table{}, false
+		return false
 	}
-	t := dosTable{Table: Table{Type: "dos"}, d: d, sectorSize: sectorSize}
-	t.UUID = id(mbr[440:444], wordOrder, lower)
+	t.Table = Table{Type: "dos", UUID: id(mbr[440:444], wordOrder, lower)}
 	entries := mbrEntries(mbr)
 	for i, e := range entries {
 		if e.size != 0 {
 			t.add(i+1, e.start, e)
 		}
 	}
-	t.next = 5
+	next := 5
 	for _, e := range entries {
 		if e.size != 0 && e.extended() && e.start != 0 {
-			t.addLogical(e)
+			next = t.addLogical(next, e)
 		}
 	}
-	return t.Table, true
+	return true
 }
 
-// dosTable is a table while it is being read.
-type dosTable struct {
-	Table
-	d          *device
-	sectorSize int64
-	next       int // number of the next logical partition
-}
-
-func (t *dosTable) add(number int, start int64, e mbrEntry) {
+func (t *tableReader) add(number int, start int64, e mbrEntry) {
 	p := Partition{
 		Number: number,
 		Start:  start * t.sectorSize,
@@ -113,13 +105,13 @@ func (t *dosTable) add(number int, start int64, e mbrEntry) {
 }
 
 // addLogical follows the chain of boot records in an extended partition. Each has a partition, relative to itself, and a
-// link to the next record, relative to the extended partition. The chain may have a loop.
-func (t *dosTable) addLogical(extended mbrEntry) {
+// link to the next record, relative to the extended partition. The chain may have a loop. Numbers go on from next.
+func (t *tableReader) addLogical(next int, extended mbrEntry) int {
 	record, recordSize := extended.start, extended.size
 	for range 2 * maxPartitions {
 		p := t.d.at(record*t.sectorSize, 512)
 		if p == nil || p[510] != 0x55 || p[511] != 0xaa {
-			return
+			return next
 		}
 		entries := mbrEntries((*[512]byte)(p))
 		for i, e := range entries {
@@ -131,29 +123,24 @@ func (t *dosTable) addLogical(extended mbrEntry) {
 			if i >= 2 && (e.start+e.size > recordSize || start < extended.start || start+e.size > extended.start+extended.size) {
 				continue
 			}
-			if t.next >= maxPartitions {
-				return
+			if next >= maxPartitions {
+				return next
 			}
-			t.add(t.next, start, e)
-			t.next++
+			t.add(next, start, e)
+			next++
 		}
 
-		next := -1
-		for i, e := range entries {
-			if e.size != 0 && e.extended() && e.start != 0 {
-				next = i
-				break
-			}
+		link := slices.IndexFunc(entries[:], func(e mbrEntry) bool { return e.size != 0 && e.extended() && e.start != 0 })
+		if link < 0 {
+			return next
 		}
-		if next < 0 {
-			return
-		}
-		record, recordSize = extended.start+entries[next].start, entries[next].size
+		record, recordSize = extended.start+entries[link].start, entries[link].size
 	}
+	return next
 }
 
 // has reports whether a partition begins at the sector start.
-func (t *dosTable) has(start int64) bool {
+func (t *tableReader) has(start int64) bool {
 	for i := range t.Parts {
 		if t.Parts[i].Start == start*t.sectorSize {
 			return true

@@ -10,18 +10,16 @@ const (
 
 // readGPT reads a GUID partition table (UEFI 2.10, chapter 5.3): the protective MBR must be there, and then one of the
 // two headers with its entries.
-func readGPT(d *device, sectorSize int64) (Table, bool) {
-	mbr := d.at(0, 512)
+func (t *tableReader) readGPT() bool {
+	mbr := t.d.at(0, 512)
 	if mbr == nil || !protective((*[512]byte)(mbr)) {
-		return Table{}, false
+		return false
 	}
-	last := d.size/sectorSize - 1
-	table := Table{Type: "gpt"}
-	if readGPTAt(d, &table, sectorSize, 1, last) {
-		return table, true
+	if t.readGPTAt(1) {
+		return true
 	}
-	table = Table{Type: "gpt", Backup: true}
-	return table, readGPTAt(d, &table, sectorSize, last, last)
+	t.Backup = true
+	return t.readGPTAt(t.d.size/t.sectorSize - 1)
 }
 
 // protective reports whether an MBR says that the disk has a GPT.
@@ -35,8 +33,9 @@ func protective(mbr *[512]byte) bool {
 }
 
 // readGPTAt reads the header in a sector and the entries that it points to.
-func readGPTAt(d *device, table *Table, sectorSize, sector, last int64) bool {
-	p := d.at(sector*sectorSize, int(sectorSize))
+func (t *tableReader) readGPTAt(sector int64) bool {
+	sectorSize := t.sectorSize
+	p := t.d.at(sector*sectorSize, int(sectorSize))
 	if p == nil || string(p[:8]) != "EFI PART" {
 		return false
 	}
@@ -46,16 +45,16 @@ func readGPTAt(d *device, table *Table, sectorSize, sector, last int64) bool {
 	count := le.Uint32(h[80:])
 	switch {
 	case headerSize < 92, headerSize > uint32(sectorSize), ^crcWithout(crc32, p[:headerSize], 16) != le.Uint32(h[16:]),
-		le.Uint64(h[24:]) != uint64(sector), end < first, end > uint64(last), first < uint64(sector) && uint64(sector) < end,
+		le.Uint64(h[24:]) != uint64(sector), end < first, end >= uint64(t.d.size/sectorSize), first < uint64(sector) && uint64(sector) < end,
 		count == 0, count > gptEntries, le.Uint32(h[84:]) != gptEntrySize:
 		return false
 	}
 
-	table.UUID = id(h[56:72], guidOrder, lower)
+	t.Type, t.UUID, t.Parts = "gpt", id(h[56:72], guidOrder, lower), nil
 	sum := ^uint32(0)
 	off := product(le.Uint64(h[72:]), uint64(sectorSize))
 	for number, left := 1, int(count)*gptEntrySize; left > 0; {
-		chunk := d.at(off, min(left, gptChunk))
+		chunk := t.d.at(off, min(left, gptChunk))
 		if chunk == nil {
 			return false
 		}
@@ -64,10 +63,10 @@ func readGPTAt(d *device, table *Table, sectorSize, sector, last int64) bool {
 		for ; len(chunk) > 0; chunk, number = chunk[gptEntrySize:], number+1 {
 			b := (*[gptEntrySize]byte)(chunk)
 			start, stop := le.Uint64(b[32:]), le.Uint64(b[40:])
-			if zero(b[:16]) || start < first || start > stop || stop > end || len(table.Parts) == maxPartitions {
+			if zero(b[:16]) || start < first || start > stop || stop > end || len(t.Parts) == maxPartitions {
 				continue
 			}
-			table.Parts = append(table.Parts, Partition{
+			t.Parts = append(t.Parts, Partition{
 				Number: number,
 				Start:  int64(start) * sectorSize,
 				Size:   int64(stop-start+1) * sectorSize,

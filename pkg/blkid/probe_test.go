@@ -149,6 +149,36 @@ func TestProbeAmbiguous(t *testing.T) {
 	}
 }
 
+// TestProbeLVMUnderPartitions has an MBR that is younger than the label of LVM, since pvcreate would have cleared it.
+func TestProbeLVMUnderPartitions(t *testing.T) {
+	m := readImage(t, "table/dos").over(readImage(t, "probe/lvm"))
+	if sb, err := blkid.Probe(m, m.size); err != blkid.ErrNone {
+		t.Errorf("Probe = %+v, %v", sb, err)
+	}
+	for off := int64(446); off < 510; off++ {
+		m.set(off, 0)
+	}
+	if sb, err := blkid.Probe(m, m.size); err != nil || sb.Type != "LVM2_member" {
+		t.Errorf("Probe without partitions = %+v, %v", sb, err)
+	}
+}
+
+// TestProbeRAIDInPartition has a superblock that is that of the last partition, whose end is the end of the disk.
+func TestProbeRAIDInPartition(t *testing.T) {
+	m := readImage(t, "probe/raid-0.90")
+	sectors := m.size / 512
+	for off, c := range map[int64]byte{450: 0xfd, 454: 63, 458: byte(sectors - 63), 459: byte((sectors - 63) >> 8), 510: 0x55, 511: 0xaa} {
+		m.set(off, c)
+	}
+	if sb, err := blkid.Probe(m, m.size); err != blkid.ErrNone {
+		t.Errorf("Probe = %+v, %v", sb, err)
+	}
+	m.set(459, 1)
+	if sb, err := blkid.Probe(m, m.size); err != nil || sb.Type != "linux_raid_member" {
+		t.Errorf("Probe with a smaller partition = %+v, %v", sb, err)
+	}
+}
+
 // TestProbeReadErrors has a device that does not give everything.
 func TestProbeReadErrors(t *testing.T) {
 	broken := errors.New("input/output error")

@@ -36,14 +36,19 @@ func ReadTable(r io.ReaderAt, size, sectorSize int64) (Table, error) {
 		return Table{}, fmt.Errorf("read partition table: sectors of %d bytes: %w", sectorSize, errors.ErrUnsupported)
 	}
 	d := newDevice(r, size, 2*sectorSize+gptChunk) // all of a usual GPT
-	if table, ok := readGPT(d, sectorSize); ok {
-		return table, nil
-	}
-	if table, ok := readDOS(d, sectorSize); ok {
-		return table, nil
+	t := tableReader{d: d, sectorSize: sectorSize}
+	if t.readGPT() || t.readDOS() {
+		return t.Table, nil
 	}
 	if d.err != nil {
 		return Table{}, fmt.Errorf("read partition table: %w", d.err)
 	}
 	return Table{}, ErrNone
+}
+
+// tableReader is a table while it is being read.
+type tableReader struct {
+	Table
+	d          *device
+	sectorSize int64
 }

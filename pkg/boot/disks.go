@@ -349,7 +349,7 @@ func (s *disks) describe(k *disk) string {
 	}
 	add := func(tag, value string) {
 		if value != "" {
-			what = append(what, tag+"="+value)
+			what = append(what, tag+"="+printable(value))
 		}
 	}
 	add("UUID", k.block.UUID)
@@ -359,6 +359,17 @@ func (s *disks) describe(k *disk) string {
 		add("PARTLABEL", p.Name)
 	}
 	return fmt.Sprintf("%-14s %10s  %s", devicePath(k.name), sizeOf(k.name), strings.Join(what, " "))
+}
+
+// printable keeps what somebody has written on a disk from talking to the
+// terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // sizeOf reads a size from sysfs, which counts sectors of 512 bytes whatever
