@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"rambox/pkg/boot"
 )
 
 // mountImage mounts a file system on the target.
@@ -25,7 +27,7 @@ func (p plan) mountImage(img *image, kind format, log logger) error {
 	if p.access == readWrite && kind.isReadOnly() {
 		log.printf("%s is read-only, whatever rw says; rambox.overlay makes a writable root of it", kind)
 	}
-	device, err := attachLoop(img.file, writable)
+	device, err := boot.AttachLoop(img.file, writable)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,54 +176,4 @@ func TestMountDirty(t *testing.T) {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}
-}
-
-// TestSetLoop is the way of kernels before 5.8.
-func TestSetLoop(t *testing.T) {
-	needRoot(t)
-	for _, flags := range []int{os.O_RDONLY, os.O_RDWR} {
-		device := setFreeLoop(t, newTestImage(t, makeSquashfs(t)).file, flags)
-		info, err := unix.IoctlLoopGetStatus64(int(device.Fd()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := uint32(unix.LO_FLAGS_AUTOCLEAR)
-		if flags == os.O_RDONLY {
-			want |= unix.LO_FLAGS_READ_ONLY
-		}
-		if info.Flags != want {
-			t.Errorf("opened with %#x the device has the flags %#x, want %#x", flags, info.Flags, want)
-		}
-		device.Close()
-	}
-}
-
-// setFreeLoop finds a loop device that nobody uses.
-func setFreeLoop(t *testing.T, file *os.File, flags int) *os.File {
-	t.Helper()
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer control.Close()
-	for range loopTries {
-		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
-		if err != nil {
-			t.Fatal(err)
-		}
-		device, err := os.OpenFile(fmt.Sprint("/dev/loop", n), flags, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = setLoop(int(device.Fd()), int(file.Fd()))
-		if err == nil {
-			return device
-		}
-		device.Close()
-		if !errors.Is(err, unix.EBUSY) {
-			t.Fatal(err)
-		}
-	}
-	t.Fatal("others take each loop device")
-	return nil
 }

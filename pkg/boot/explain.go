@@ -70,7 +70,9 @@ func (r Root) describe(line func(name, format string, a ...any)) {
 	}
 	line("root", "%s, %s, %s%s", r, types, mode, prefixed(", ", []string{r.Data}))
 	wait := fmt.Sprintf("at most %v", r.Wait)
-	if r.Wait == WaitForever {
+	if r.Kind == RootHelper {
+		wait = "as long as it goes on saying something"
+	} else if r.Wait == WaitForever {
 		wait = "without end (rootwait)"
 	}
 	if r.Overlay != "" {

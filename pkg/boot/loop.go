@@ -3,60 +3,92 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// mountImage mounts a file that holds a file system, through a loop device that
-// goes when the file system is unmounted.
+// loopTries is how many free loop devices may be snatched away by others.
+const loopTries = 16
+
+// mountImage mounts a file that holds a file system.
 func (m *pid1) mountImage(r Root, file, target string) error {
 	m.loadFor("loop")
-	device, loop, err := attachLoop(file, r.Flags&unix.MS_RDONLY != 0)
+	writable := r.Flags&unix.MS_RDONLY == 0
+	mode := os.O_RDONLY
+	if writable {
+		mode = os.O_RDWR
+	}
+	backing, err := os.OpenFile(file, mode, 0)
+	if err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	defer backing.Close()
+	device, err := AttachLoop(backing, writable)
 	if err != nil {
 		return fmt.Errorf("image %s: %w", file, err)
 	}
-	defer unix.Close(loop) // the mount keeps the device
-	return m.mountDevice(r, device, target)
+	defer device.Close() // the mount keeps it
+	return m.mountDevice(r, device.Name(), target)
 }
 
-// attachLoop attaches a file to a free loop device (loop(4)), and returns the
-// open device.
-func attachLoop(file string, readOnly bool) (device string, loop int, err error) {
-	mode, flags := unix.O_RDWR, uint32(unix.LO_FLAGS_AUTOCLEAR)
-	if readOnly {
-		mode, flags = unix.O_RDONLY, flags|unix.LO_FLAGS_READ_ONLY
-	}
-	backing, err := unix.Open(file, mode|unix.O_CLOEXEC, 0)
+// AttachLoop puts a loop device (loop(4)) in front of a file. The device lets go
+// of the file when its last user, the result or a mount, is gone.
+func AttachLoop(file *os.File, writable bool) (*os.File, error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
-		return "", -1, fmt.Errorf("open: %w", err)
+		return nil, fmt.Errorf("%w: the kernel has no loop devices, nor has the initramfs the module loop", err)
 	}
-	defer unix.Close(backing)
-	control, err := unix.Open("/dev/loop-control", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", -1, fmt.Errorf("open /dev/loop-control: %w (the kernel has no loop devices, nor has the image the module loop)", err)
+	defer control.Close()
+	flags := os.O_RDONLY
+	if writable {
+		flags = os.O_RDWR
 	}
-	defer unix.Close(control)
-	n, err := unix.IoctlRetInt(control, unix.LOOP_CTL_GET_FREE)
-	if err != nil {
-		return "", -1, fmt.Errorf("find a free loop device: %w", err)
-	}
-	device = "/dev/loop" + strconv.Itoa(n)
-	if loop, err = unix.Open(device, mode|unix.O_CLOEXEC, 0); err != nil {
-		return "", -1, fmt.Errorf("open %s: %w", device, err)
-	}
-	info := unix.LoopInfo64{Flags: flags}
-	copy(info.File_name[:len(info.File_name)-1], file)
-	err = unix.IoctlLoopConfigure(loop, &unix.LoopConfig{Fd: uint32(backing), Info: info})
-	if err == unix.EINVAL || err == unix.ENOTTY { // before Linux 5.8
-		if err = unix.IoctlSetInt(loop, unix.LOOP_SET_FD, backing); err == nil {
-			err = unix.IoctlLoopSetStatus64(loop, &info)
+	for range loopTries {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, fmt.Errorf("find a free loop device: %w", err)
+		}
+		device, err := os.OpenFile("/dev/loop"+strconv.Itoa(n), flags, 0)
+		if err != nil {
+			return nil, fmt.Errorf("loop device: %w", err)
+		}
+		err = configureLoop(int(device.Fd()), int(file.Fd()), writable)
+		if err == nil {
+			return device, nil
+		}
+		device.Close()
+		if !errors.Is(err, unix.EBUSY) {
+			return nil, fmt.Errorf("set up %s: %w", device.Name(), err)
 		}
 	}
-	if err != nil {
-		unix.Close(loop)
-		return "", -1, fmt.Errorf("attach to %s: %w", device, err)
+	return nil, errors.New("loop device: others were faster each time")
+}
+
+func configureLoop(device, file int, writable bool) error {
+	config := unix.LoopConfig{Fd: uint32(file)}
+	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR
+	if !writable {
+		config.Info.Flags |= unix.LO_FLAGS_READ_ONLY
 	}
-	return device, loop, nil
+	err := unix.IoctlLoopConfigure(device, &config)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) {
+		return err
+	}
+	return setLoop(device, file)
+}
+
+// setLoop is for kernels before 5.8. There the device is read-only because it
+// has been opened so.
+func setLoop(device, file int) error {
+	if err := unix.IoctlSetInt(device, unix.LOOP_SET_FD, file); err != nil {
+		return err
+	}
+	if err := unix.IoctlLoopSetStatus64(device, &unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}); err != nil {
+		return errors.Join(err, unix.IoctlSetInt(device, unix.LOOP_CLR_FD, 0))
+	}
+	return nil
 }
