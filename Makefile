@@ -12,14 +12,14 @@ export CGO_ENABLED = 0
 # makes init larger and not faster; and huge pages, which a guest with 512 MB or
 # more would give its PID 1, cost it memory and time.
 GUEST = GOOS=linux GOAMD64=v1 $(GO) build -trimpath -buildvcs=false -gcflags=rambox/...=-l \
-	-ldflags='-s -w -buildid= -funcalign=4 -X=runtime.godebugDefault=disablethp=1'
+	-ldflags='-s -w -buildid= -funcalign=1 -X=runtime.godebugDefault=disablethp=1'
 HOST  = $(GO) build -trimpath
 
 # The Debian packages that running, testing and building a kernel need.
 PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
 	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates \
 	iproute2 dnsmasq-base isc-dhcp-server isc-dhcp-client squashfs-tools erofs-utils \
-	xfsprogs btrfs-progs f2fs-tools dosfstools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk
+	xfsprogs btrfs-progs f2fs-tools dosfstools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk debootstrap
 
 .PHONY: all init http-root rambox run test unit lint fuzz cover bench soak deps kernel clean
 
@@ -41,6 +41,7 @@ run: deps all
 # The kernels come first, so that no test's time has theirs in it.
 test: deps all unit
 	bin/rambox kernel fetch --if-missing cloud
+	bin/rambox kernel fetch --if-missing generic
 	bin/rambox kernel build --profile run
 	RAMBOX_KERNEL_SOURCE=$$(ls -d "$${RAMBOX_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/rambox}"/source/linux-source-*/ | tail -1) \
 		$(GO) test -count=1 -run OnSource ./internal/kernels

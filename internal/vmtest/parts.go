@@ -63,12 +63,24 @@ const kernelLimit = 40 * time.Minute
 // and the serial console are built in. It is fetched once.
 func CloudKernel(t testing.TB) kernels.Kernel {
 	t.Helper()
-	if k, err := kernels.Find("cloud"); err == nil {
+	return debianKernel(t, "cloud")
+}
+
+// GenericKernel is Debian's kernel for real machines: ext4 is a module, too. It
+// is fetched once.
+func GenericKernel(t testing.TB) kernels.Kernel {
+	t.Helper()
+	return debianKernel(t, "generic")
+}
+
+func debianKernel(t testing.TB, flavour string) kernels.Kernel {
+	t.Helper()
+	if k, err := kernels.Find(flavour); err == nil {
 		return k
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), kernelLimit)
 	defer cancel()
-	k, err := kernels.Fetch(ctx, "cloud", "amd64", testWriter{t})
+	k, err := kernels.Fetch(ctx, flavour, "amd64", testWriter{t})
 	if err != nil {
 		t.Fatal(err)
 	}

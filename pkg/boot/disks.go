@@ -305,7 +305,10 @@ func (m *pid1) typeOf(device string) (types []string, err error) {
 	case blkid.Filesystem:
 		return []string{block.Type}, nil
 	}
-	return nil, fmt.Errorf("%s holds %s, no file system; what has to be opened first a hook of the image opens (docs/helpers.md)", device, block.Type)
+	if block.Usage == blkid.Other {
+		return nil, fmt.Errorf("%s holds %s, no file system", device, block.Type)
+	}
+	return nil, fmt.Errorf("%s holds %s, no file system: a hook of the image has to open it first (docs/helpers.md)", device, block.Type)
 }
 
 // blockDevices is a table of all devices: size, type, UUID, LABEL, PARTUUID and
@@ -344,6 +347,9 @@ func (s *disks) describe(k *disk) string {
 		what = []string{k.failure.Error()}
 	case k.block.Type == "" && len(k.table.Parts) > 0:
 		what = []string{k.table.Type + " partition table"}
+		if k.table.Backup {
+			what = append(what, "(damaged; its backup at the end of the disk is good: gpt on the kernel's line has the kernel take that)")
+		}
 	case k.block.Type == "":
 		what = []string{"nothing that we know"}
 	}

@@ -77,7 +77,7 @@ func (m *pid1) runProgram(program string, args []string, env ...string) (last st
 		defer unix.Close(null)
 	}
 	attr := &syscall.ProcAttr{
-		Env:   append(append(m.environment("dumb"), "RAMBOX_CMDLINE="+commandLine()), env...),
+		Env:   append(append(m.environment("dumb"), "RAMBOX_CMDLINE="+quoted(m.line)), env...),
 		Dir:   "/",
 		Files: []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(pipe[1])},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -112,15 +112,14 @@ func (m *pid1) runProgram(program string, args []string, env ...string) (last st
 	return last, err
 }
 
-// commandLine is the kernel's line after the image's, as one that means what
-// both together mean.
-func commandLine() string {
-	img, _ := readFile("/" + cmdlineFile)
-	line, _ := readFile("/proc/cmdline")
-	args := cmdline.Parse(strings.TrimSuffix(string(line), "\n")).Over(cmdline.Parse(string(img)))
-	words := make([]string, len(args.Words))
-	for i, w := range args.Words {
-		words[i] = w.String()
+// quoted writes a command line so that it can be parsed again. A word that the
+// grammar cannot carry, which came from no command line, is left out.
+func quoted(args cmdline.Args) string {
+	var words []string
+	for _, w := range args.Words {
+		if word, ok := cmdline.Quote(w.String()); ok {
+			words = append(words, word)
+		}
 	}
 	return strings.Join(words, " ")
 }

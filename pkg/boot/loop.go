@@ -32,7 +32,10 @@ func (m *pid1) mountImage(r Root, file, target string) error {
 		return fmt.Errorf("image %s: %w", file, err)
 	}
 	defer device.Close() // the mount keeps it
-	return m.mountDevice(r, device.Name(), target)
+	if err := m.mountDevice(r, device.Name(), target); err != nil {
+		return fmt.Errorf("image %s: %w", file, err)
+	}
+	return nil
 }
 
 // AttachLoop puts a loop device (loop(4)) in front of a file. The device lets go

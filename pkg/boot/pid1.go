@@ -32,7 +32,8 @@ type pid1 struct {
 	host      *host        // rambox run, when it has started this machine
 	net       atomic.Pointer[network]
 	disks     disks
-	hooks     bool // the image has some
+	hooks     bool         // the image has some
+	line      cmdline.Args // what the plan was made of
 	plan      Plan
 	payload   atomic.Int64 // its process group while it runs, else 0
 
@@ -141,7 +142,9 @@ func (m *pid1) boot() error {
 		m.log.Errorf("kernel command line: %v; going on without it", err)
 	}
 	// The newline is procfs's; after an open quote it would be part of a word.
-	m.plan, err = NewPlan(cmdline.Parse(strings.TrimSuffix(string(line), "\n")), img)
+	kernel := cmdline.Parse(strings.TrimSuffix(string(line), "\n"))
+	m.line, _ = img.args(kernel)
+	m.plan, err = NewPlan(kernel, img)
 	for _, w := range m.plan.Warnings {
 		m.log.Warnf("%s", w)
 	}

@@ -65,12 +65,7 @@ var nextInits = [...]string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
 // holds. An error means that the handoff itself is impossible; the plan that
 // comes with it still says what to do then (Plan.Rescue).
 func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
-	defaults := cmdline.Parse(img.Cmdline)
-	var warnings []string
-	if img.Locked {
-		kernel, warnings = lock(kernel, defaults)
-	}
-	args := kernel.Over(defaults)
+	args, warnings := img.args(kernel)
 	p := Plan{
 		Warnings:    warnings,
 		Hostname:    img.Hostname,
@@ -78,7 +73,7 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 		Blacklist:   append(lists(args, "module_blacklist"), lists(args, "modprobe.blacklist")...),
 		Load:        append(img.Load, lists(args, "modules_load", "rd.modules_load", "rd.driver.pre")...),
 		ModuleParam: args.ModuleParams(),
-		Environ:     environ(defaults),
+		Environ:     environ(cmdline.Parse(img.Cmdline), kernel),
 		Shell:       img.Shell,
 	}
 	if img.Locked {
@@ -96,6 +91,16 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	return p, err
 }
 
+// args is the kernel's line over the image's defaults, without what a locked
+// image does not take from it.
+func (img Image) args(kernel cmdline.Args) (_ cmdline.Args, warnings []string) {
+	defaults := cmdline.Parse(img.Cmdline)
+	if img.Locked {
+		kernel, warnings = lock(kernel, defaults)
+	}
+	return kernel.Over(defaults), warnings
+}
+
 // lock takes from the kernel's line what would run a program that a locked
 // image does not name itself: any of them may be a shell. Nor does the line
 // replace a root that the image names, or what proves it to be the right one.
@@ -104,7 +109,7 @@ func lock(kernel, defaults cmdline.Args) (_ cmdline.Args, warnings []string) {
 	for _, w := range kernel.Words {
 		switch name := w.Name; {
 		case name == "init", name == "rambox.payload", name == "rambox.insecure",
-			(name == "root" || name == "nfsroot" || name == "rambox.digest" || name == "rambox.mirror") && defaults.Has(name):
+			(name == "root" || name == "nfsroot" || name == "rambox.digest" || name == "rambox.mirror" || name == "rambox.file") && defaults.Has("root"):
 			warnings = append(warnings, w.String()+": ignored, the image is locked")
 		default:
 			words = append(words, w)
@@ -273,10 +278,13 @@ func isKernelDefault(variable string) bool {
 }
 
 // environ picks the words of the image's command line that a kernel would pass
-// to init in its environment: those with a value that no parameter takes. (The
-// kernel has done the same with its own line.)
-func environ(defaults cmdline.Args) []string {
+// to init in its environment: those with a value that no parameter takes. The
+// kernel has done the same with its own line, which wins.
+func environ(defaults, kernel cmdline.Args) []string {
 	_, env := defaults.Passed(func(a cmdline.Arg) bool {
+		if kernel.Has(a.Name) {
+			return true
+		}
 		switch a.Name {
 		case "root", "rootfstype", "rootflags", "rootwait", "rootdelay", "init", "panic", "loglevel", "hostname",
 			"modules_load", "module_blacklist", "console", "ip":

@@ -181,14 +181,22 @@ func kernelTypes() ([]string, error) {
 	return types, nil
 }
 
+// kernelHas tells whether the kernel knows a file system by now.
+func kernelHas(fsType string) bool {
+	text, err := readFile("/proc/filesystems")
+	return err != nil || strings.Contains(string(text), "\t"+fsType+"\n")
+}
+
 // mountNamed mounts what is no block device and goes by a name: a share of the
 // host, or a flash device. It may appear late.
 func (m *pid1) mountNamed(r Root, target string) error {
 	var last error
 	err := m.await("root "+r.String(), r.Wait, func() bool {
 		last = m.tryMount(r.Name, target, r.Types[0], r)
-		// What virtiofs, 9p and ubifs say of a name that nobody has.
-		return !errors.Is(last, unix.EINVAL) && !errors.Is(last, unix.ENOENT) && !errors.Is(last, unix.ENODEV)
+		// What virtiofs, 9p and ubifs say of a name that nobody has. ENODEV is
+		// also what the kernel says of a file system that it lacks.
+		return !errors.Is(last, unix.EINVAL) && !errors.Is(last, unix.ENOENT) &&
+			(!errors.Is(last, unix.ENODEV) || !kernelHas(r.Types[0]))
 	})
 	if err != nil && last != nil {
 		return fmt.Errorf("%w; the last try: %w", err, last)

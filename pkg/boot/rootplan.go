@@ -41,7 +41,9 @@ const (
 const helperDir = "/lib/rambox/root/"
 
 // onNetwork tells whether there is no such root without a network.
-func (r Root) onNetwork() bool { return r.Kind == RootNFS || r.Kind == RootHelper }
+func (r Root) onNetwork() bool {
+	return r.Kind == RootNFS || r.Kind == RootHelper && (r.Name == helperDir+"http" || r.Name == helperDir+"https")
+}
 
 // WaitForever is the time that a bare rootwait gives a device.
 const WaitForever time.Duration = -1
@@ -103,7 +105,7 @@ func (r *Root) source(args cmdline.Args) error {
 		r.Kind, r.Name = RootHelper, helperDir+scheme
 	default:
 		d, err := ParseDevice(r.Spec)
-		if err != nil && path.IsAbs(r.Spec) {
+		if err != nil && path.IsAbs(r.Spec) && !strings.HasPrefix(r.Spec, "/dev/") {
 			r.Kind, r.Name = RootFile, path.Clean(r.Spec)
 			return nil
 		}

@@ -1,0 +1,78 @@
+//go:build linux
+
+package debian
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rambox/internal/qemu"
+	"rambox/internal/vmtest"
+)
+
+// TestWords boots one Debian in other ways than to its default target.
+func TestWords(t *testing.T) {
+	d := disk(t, fileSystem(t, newRoot(t), "ext4"), "")
+	m := newMachine(t, vmtest.CloudKernel(t), d, "root=/dev/disk/by-uuid/"+fsUUID+" rw")
+
+	t.Run("rescue", func(t *testing.T) {
+		// systemd reads this word from /proc/cmdline itself.
+		g := vmtest.Start(t, line(m, "systemd.unit=rescue.target"))
+		g.Expect("You are in rescue mode")
+		g.Expect("Press Enter for maintenance")
+	})
+
+	t.Run("init with arguments", func(t *testing.T) {
+		script := "echo pid-$$ $# $0 $1; grep ' / ' /proc/mounts; exec poweroff -f"
+		out := vmtest.Boot(t, line(m, `init=/bin/sh -- -c "`+script+`" zero "one word"`))
+		vmtest.Contains(t, out, "pid-1 1 zero one word", "/dev/vda / ext4 rw,", "reboot: Power down")
+	})
+}
+
+// TestOverlay boots a live system: a squashfs that cannot be written to, with
+// an overlay that can.
+func TestOverlay(t *testing.T) {
+	d := disk(t, fileSystem(t, newRoot(t), "squashfs"), gpt)
+	m := newMachine(t, vmtest.CloudKernel(t), d, `root="PARTLABEL=`+partLabel+`" rambox.overlay=128M`)
+	g := vmtest.Start(t, line(m, ""))
+	login(g)
+	got := ask(t, g)
+	check(t, got, map[string]string{"state": "running", "failed": "", "hostname": hostname, "writable": "yes"})
+	if !strings.HasPrefix(got["mount"], "overlay / overlay rw,") {
+		t.Errorf("the root is %q, want an overlay", got["mount"])
+	}
+	end(t, g)
+
+	out := vmtest.Boot(t, line(m, `init=/bin/sh -- -c "[ -s /etc/shadow ] && [ ! -e /var/written ] && echo every''thing is forgotten; exec poweroff -f"`))
+	vmtest.Contains(t, out, "everything is forgotten", "reboot: Power down")
+}
+
+// TestBusyboxInit boots the smallest system that one finds on a disk.
+func TestBusyboxInit(t *testing.T) {
+	root := t.TempDir()
+	vmtest.AddBusybox(t, root)
+	for _, dir := range [...]string{"dev", "proc", "sys", "run", "tmp", "sbin"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../bin/busybox", filepath.Join(root, "sbin/init")); err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t, vmtest.CloudKernel(t), qemu.Disk{Path: vmtest.Ext4(t, root, "16")}, "root=/dev/vda")
+	// By this word alone busybox starts a shell, and no inittab.
+	g := vmtest.Start(t, line(m, "single"))
+	g.Expect("/ # ")
+	g.Send("echo parent-$PPID; cat /proc/mounts; echo do''ne\n")
+	vmtest.Contains(t, g.Expect("done"), "parent-1", "/dev/vda / ext4 ro,")
+	g.Send("busybox poweroff\n")
+	vmtest.Contains(t, g.End(), "The system is going down NOW!", "reboot: Power down")
+}
+
+// line is m with these words on the kernel's own line.
+func line(m vmtest.VM, words string) vmtest.VM {
+	m.Append = words
+	return m
+}
