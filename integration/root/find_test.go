@@ -172,7 +172,7 @@ func TestContent(t *testing.T) {
 		want []string
 	}{
 		{"swap", swap, "root=LABEL=swap", []string{"/dev/vda holds swap, no file system", "swap UUID=" + uuidOne + " LABEL=swap"}},
-		{"LUKS", luks, "root=UUID=" + uuidOne, []string{"/dev/vda holds crypto_LUKS, no file system", "a hook of the image opens", "crypto_LUKS UUID=" + uuidOne}},
+		{"LUKS", luks, "root=UUID=" + uuidOne, []string{"/dev/vda holds crypto_LUKS, no file system", "a hook of the image has to open it first", "crypto_LUKS UUID=" + uuidOne}},
 		{"no superblock", noSuper, "root=/dev/vda", []string{"no file system of this kernel is on /dev/vda; tried ext4", "name it with rootfstype=", "nothing that we know"}},
 		{"no superblock, by its label", noSuper, "root=LABEL=broken rootwait=1", []string{"root device LABEL=broken did not appear within 1s", "nothing that we know"}},
 		{"damaged superblock", damaged, "root=/dev/vda", []string{`mount /newroot: from device "/dev/vda" (fs type ext4, flags 0x1): bad message`}},

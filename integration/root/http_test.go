@@ -242,7 +242,7 @@ func TestHelper(t *testing.T) {
 		script(t, "lib/rambox/root/good", `#!/bin/sh
 echo "root $1 to $2, $RAMBOX_MODE, $# arguments; $RAMBOX_CMDLINE"
 echo "a word on standard error" >&2
-exec busybox mount -t squashfs -o loop /hidden.img "$2"
+exec busybox mount -t squashfs -o loop,ro /hidden.img "$2"
 `),
 		script(t, "lib/rambox/root/bad", "#!/bin/sh\necho looking\necho no stick with the label $1\nexit 4\n"),
 		script(t, "lib/rambox/root/killed", "#!/bin/sh\necho dying\nkill -9 $$\n"),
@@ -275,6 +275,6 @@ exec busybox mount -t squashfs -o loop /hidden.img "$2"
 func TestHelperWithoutNetwork(t *testing.T) {
 	k := vmtest.RunKernel(t)
 	initrd := image(t, k, nil, file(t, squashfs(t, tree(t, "brought", "")), "hidden.img"),
-		script(t, "lib/rambox/root/stick", "#!/bin/sh\nexec busybox mount -t squashfs -o loop /hidden.img \"$2\"\n"))
+		script(t, "lib/rambox/root/stick", "#!/bin/sh\nexec busybox mount -t squashfs -o loop,ro /hidden.img \"$2\"\n"))
 	boots(t, vmtest.VM{Kernel: k, Initrd: initrd, Append: "root=stick:label"}, "brought", "squashfs, ro")
 }

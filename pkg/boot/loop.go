@@ -60,6 +60,16 @@ func AttachLoop(file *os.File, writable bool) (*os.File, error) {
 			return nil, fmt.Errorf("loop device: %w", err)
 		}
 		err = configureLoop(int(device.Fd()), int(file.Fd()), writable)
+		if err == nil && writable {
+			// A kernel may refuse to mount what is open for writing
+			// (CONFIG_BLK_DEV_WRITE_MOUNTED, since Linux 6.8).
+			held := device
+			device, err = os.Open(held.Name())
+			held.Close()
+			if err != nil {
+				return nil, fmt.Errorf("loop device: %w", err)
+			}
+		}
 		if err == nil {
 			return device, nil
 		}

@@ -83,10 +83,14 @@ func TestAttachLoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = device.WriteAt(make([]byte, 4096), 0)
-		if writable != (err == nil) {
-			t.Errorf("writable %v: write to the device: %v", writable, err)
+		again, err := os.OpenFile(device.Name(), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if _, err = again.WriteAt(make([]byte, 4096), 0); writable != (err == nil) {
+			t.Errorf("writable %v: write: %v", writable, err)
+		}
+		again.Close()
 		device.Close()
 	}
 }

@@ -135,8 +135,8 @@ func (m *pid1) mountDevice(r Root, device, target string) error {
 		failures = append(failures, err)
 		// EINVAL is what a file system says of a device that is not its own;
 		// anything else is its real answer (mount_root_generic,
-		// init/do_mounts.c, v6.12).
-		if guessed && !errors.Is(err, unix.EINVAL) {
+		// init/do_mounts.c, v6.12), but for one that is too small to be read.
+		if guessed && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EIO) {
 			return err
 		}
 	}
