@@ -49,9 +49,9 @@ func (m *pid1) mountLayers(mounted *[]string) error {
 			return context.Cause(m.ctx)
 		}
 	}
-	at := func(dir string) (string, error) {
+	at := func(dir string) error {
 		*mounted = append(*mounted, dir)
-		return dir, os.MkdirAll(dir, 0o755)
+		return os.MkdirAll(dir, 0o755)
 	}
 	target := newRoot
 	if r.Overlay != "" {
@@ -61,14 +61,14 @@ func (m *pid1) mountLayers(mounted *[]string) error {
 	if r.File != "" {
 		source = rootDir + "/medium"
 	}
-	if _, err := at(source); err != nil {
+	if err := at(source); err != nil {
 		return err
 	}
 	if err := m.mountSource(r, source); err != nil {
 		return err
 	}
 	if r.File != "" {
-		if _, err := at(target); err != nil {
+		if err := at(target); err != nil {
 			return err
 		}
 		// The image's own file system is what is found in it.
@@ -79,11 +79,11 @@ func (m *pid1) mountLayers(mounted *[]string) error {
 	if r.Overlay == "" {
 		return nil
 	}
-	writable, err := at(rootDir + "/overlay")
-	if err != nil {
+	writable := rootDir + "/overlay"
+	if err := at(writable); err != nil {
 		return err
 	}
-	if _, err := at(newRoot); err != nil {
+	if err := at(newRoot); err != nil {
 		return err
 	}
 	return mountOverlay(target, writable, r.Overlay)
