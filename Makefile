@@ -8,10 +8,13 @@ GO ?= go
 export CGO_ENABLED = 0
 
 # Programs of the guest: no path of this machine, for the oldest amd64.
-# Functions need no alignment to cache lines here, and our own no inlining, which
-# makes init larger and not faster; and huge pages, which a guest with 512 MB or
+# Functions need no alignment to cache lines here, and our own code, printing and
+# DHCP no inlining, which makes init larger and not faster; and huge pages, which a guest with 512 MB or
 # more would give its PID 1, cost it memory and time.
-GUEST = GOOS=linux GOAMD64=v1 $(GO) build -trimpath -buildvcs=false -gcflags=rambox/...=-l \
+# Go's older garbage collector is 41 KB smaller, and as quick with so small a heap;
+# a Go that no longer has it builds with its own.
+COLLECTOR := $(shell GOEXPERIMENT=nogreenteagc $(GO) env GOEXPERIMENT >/dev/null 2>&1 && echo nogreenteagc)
+GUEST = GOOS=linux GOAMD64=v1 GOEXPERIMENT=$(COLLECTOR) $(GO) build -trimpath -buildvcs=false $(foreach p,rambox/... fmt golang.org/x/sys/unix github.com/...,-gcflags=$(p)=-l) \
 	-ldflags='-s -w -buildid= -funcalign=1 -X=runtime.godebugDefault=disablethp=1'
 HOST  = $(GO) build -trimpath
 
@@ -19,7 +22,7 @@ HOST  = $(GO) build -trimpath
 PACKAGES = qemu-system-x86 busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
 	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates \
 	iproute2 dnsmasq-base isc-dhcp-server isc-dhcp-client squashfs-tools erofs-utils \
-	xfsprogs btrfs-progs f2fs-tools dosfstools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk debootstrap
+	xfsprogs btrfs-progs f2fs-tools dosfstools mtools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk debootstrap
 
 .PHONY: all init http-root rambox run test unit lint fuzz cover bench soak deps kernel clean
 

@@ -48,6 +48,29 @@ func TestFile(t *testing.T) {
 	})
 }
 
+// TestFileOnVFAT has a medium whose driver asks the kernel for encodings, which
+// calls modprobe for them.
+func TestFileOnVFAT(t *testing.T) {
+	k := vmtest.CloudKernel(t)
+	d := filepath.Join(t.TempDir(), "stick.vfat")
+	vmtest.Command(t, "mkfs.vfat", "-n", "STICK", "-C", d, "65536")
+	vmtest.Command(t, "mmd", "-i", d, "::/live")
+	vmtest.Command(t, "mcopy", "-i", d, squashfs(t, tree(t, "live", "")), "::/live/root.squashfs")
+	modprobe := func(dir string) {
+		if err := os.MkdirAll(filepath.Join(dir, "sbin"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/init", filepath.Join(dir, "sbin/modprobe")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vm := vmtest.VM{
+		Kernel: k, Initrd: image(t, k, append([]string{"vfat", "nls_cp437", "nls_ascii"}, layered...), modprobe), Disks: disks(d),
+		Append: "root=LABEL=STICK rambox.file=/live/root.squashfs",
+	}
+	boots(t, vm, "live", "== from /dev/loop0, squashfs, ro")
+}
+
 func TestFileFailures(t *testing.T) {
 	k := vmtest.RunKernel(t)
 	initrd := image(t, k, nil, script(t, "empty.img", ""), script(t, "text.img", "a text is no file system\n"))

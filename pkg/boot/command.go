@@ -13,15 +13,10 @@ import (
 // Command is the main function of /init. args and env are the process's own,
 // as the kernel gave them. The name under which it was called decides what it
 // is: poweroff, reboot and halt ask the running PID 1 to end the machine,
-// renew_ip renews its leases; under any other name, as PID 1, it boots and
+// renew_ip renews its leases, modprobe loads modules, for the kernel too; under any other name, as PID 1, it boots and
 // never returns. The result is an exit status.
 func Command(args, env []string) int {
-	name := path.Base(args[0])
-	switch name {
-	case "poweroff", "reboot", "halt":
-		return requestPower(Action(name), args[1:])
-	}
-	if status, ok := netCommand(name, args[1:]); ok {
+	if status, ok := called(args); ok {
 		return status
 	}
 	if os.Getpid() != 1 {
@@ -31,6 +26,18 @@ func Command(args, env []string) int {
 	}
 	newPID1(args, env).run()
 	return 0 // not reached
+}
+
+// called does what init does under its other names.
+func called(args []string) (status int, ok bool) {
+	switch name := path.Base(args[0]); name {
+	case "poweroff", "reboot", "halt":
+		return requestPower(Action(name), args[1:]), true
+	case "modprobe":
+		return modprobe(args[1:]), true
+	default:
+		return netCommand(name, args[1:])
+	}
 }
 
 // requestPower signals PID 1, whichever init it is by now. With -f it does not

@@ -96,3 +96,7 @@ func termType(console string) string {
 	}
 	return "vt220"
 }
+
+// drainConsole waits until the terminal has sent what was written to it
+// (tcdrain(3)).
+func drainConsole(fd int) { unix.IoctlSetInt(fd, unix.TCSBRK, 1) }

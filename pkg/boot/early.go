@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/u-root/u-root/pkg/mount"
 	"golang.org/x/sys/unix"
@@ -67,6 +68,13 @@ func mountOne(m Mount) error {
 	if errors.Is(err, unix.EBUSY) {
 		return nil // mounted already
 	}
+	if err == nil && m.Flags&msBind != 0 && m.Flags&^(msBind|msRec) != 0 {
+		// A bind mount takes no other flags at first (mount(2)).
+		err = unix.Mount("", m.Target, "", unix.MS_REMOUNT|m.Flags&^msRec, "")
+		if err != nil {
+			err = fmt.Errorf("remount %s with its options: %w", m.Target, err)
+		}
+	}
 	return err
 }
 
@@ -80,4 +88,37 @@ func makeDir(name string) error {
 		return os.MkdirAll(name, 0o755)
 	}
 	return fmt.Errorf("make directory %s: %w", name, err)
+}
+
+// shareWait is how long a share of the host may take to appear.
+const shareWait = 10 * time.Second
+
+// mountLate mounts what waits for modules.
+func (m *pid1) mountLate() error {
+	if len(m.plan.Late) == 0 {
+		return nil
+	}
+	m.times.next("shares", nil)
+	for _, mnt := range m.plan.Late {
+		err := m.mountShare(mnt)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("fstab: %s: %w", mnt.Target, err)
+		if _, power := m.powerRequested(); power || !mnt.NoFail {
+			return err
+		}
+		m.log.Warnf("%v", err)
+	}
+	m.times.next("", nil)
+	return nil
+}
+
+// mountShare mounts one, when the host shows it.
+func (m *pid1) mountShare(mnt Mount) error {
+	if !mnt.share() {
+		return mountOne(mnt)
+	}
+	m.loadFor("fs-" + mnt.Type)
+	return m.awaitShare("the share "+mnt.Source, shareWait, mnt.Type, func() error { return mountOne(mnt) })
 }

@@ -16,7 +16,7 @@ func (p Plan) String() string {
 	line("handoff", "%s (%s)", p.Handoff, p.Reason)
 	switch p.Handoff {
 	case ToPayload:
-		line("run", "%s, then %s", quoteAll(p.Argv), p.OnExit)
+		line("run", "%s%s, then %s", quoteAll(p.Argv), prefixed(" in ", []string{p.Dir}), p.OnExit)
 	case ToInit:
 		line("exec", "%s from the image", strings.Join(p.Init, ", "))
 	case ToRoot:
@@ -31,6 +31,9 @@ func (p Plan) String() string {
 	}
 	for _, m := range p.Mounts {
 		line("mount", "%s on %s type %s", m.Source, m.Target, m.Type)
+	}
+	for _, m := range p.Late {
+		line("mount", "%s on %s type %s, after the modules", m.Source, m.Target, m.Type)
 	}
 	if p.Handoff != ToShell {
 		line("modules", "by the devices found%s", prefixed(", and ", append(slices.Clone(p.Load), p.LoadFor...)))

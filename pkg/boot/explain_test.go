@@ -21,7 +21,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"payload", `rambox.payload=/app hostname=node1 panic=10 loop.max_loop=8 -- "two words"`, withShell},
 		{"root", "root=/dev/vda1 rootfstype=ext4,xfs rootflags=noatime,data=journal rw rootwait rootdelay=1.5s module_blacklist=nouveau rambox.onexti=x", withShell},
-		{"init", "rambox init=/linuxrc rambox.rescue=reboot", Image{Load: []string{"loop"}, Mounts: []Mount{{"tmpfs", "/srv", "tmpfs", 0, ""}}}},
+		{"init", "rambox init=/linuxrc rambox.rescue=reboot", Image{Load: []string{"loop"}, Mounts: []Mount{{"tmpfs", "/srv", "tmpfs", 0, "", false}}}},
 		{"shell", "shell", withShell},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -133,7 +133,7 @@ func (h *host) mark(words []string) {
 	}
 	defer unix.Close(fd)
 	writeAll(fd, []byte("\r\nrambox-"+h.nonce+": "+oneLine(words)+"\r\n"))
-	within(doneWait, func() { unix.IoctlSetInt(fd, unix.TCSBRK, 1) }) // tcdrain(3)
+	within(doneWait, func() { drainConsole(fd) })
 }
 
 // awaitDone waits until rambox run has said that it has all output.

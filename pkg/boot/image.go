@@ -11,6 +11,7 @@ import (
 const (
 	cmdlineFile = "etc/rambox/cmdline" // default parameters, in the kernel's grammar
 	payloadFile = "etc/rambox/payload" // argv of the default payload, each word ended by a NUL byte
+	environFile = "etc/rambox/environ" // the payload's environment: NAME=VALUE, each ended by a NUL byte
 	lockedFile  = "etc/rambox/locked"  // present: no shell, ever
 	nonceFile   = "etc/rambox/nonce"   // present: started by rambox run, which reads status lines marked with it
 )
@@ -26,6 +27,7 @@ var shells = [...]string{"/bin/sh", "/bin/busybox", "/bin/bash", "/bin/ash", "/b
 type Image struct {
 	Cmdline  string   // default parameters: "quiet rambox.onexit=reboot"
 	Payload  []string // argv of the default payload: ["/app", "-v"]; nil when there is none
+	Environ  []string // of the payload: ["GOFLAGS=-v"]
 	Locked   bool     // no shell, whatever the command line says
 	Hosted   bool     // started by rambox run, which waits for a status
 	Shell    string   // "/bin/sh"; "" when the image has none
@@ -52,7 +54,10 @@ func ReadImage(fsys fs.FS) (Image, error) {
 	if exists(fsys, "etc/rambox") {
 		img.Cmdline, _ = read(cmdlineFile)
 		if s, ok := read(payloadFile); ok {
-			img.Payload = strings.Split(strings.TrimSuffix(s, "\x00"), "\x00")
+			img.Payload = words(s)
+		}
+		if s, ok := read(environFile); ok {
+			img.Environ = words(s)
 		}
 		img.Locked = exists(fsys, lockedFile)
 		img.Hosted = exists(fsys, nonceFile)
@@ -76,6 +81,9 @@ func ReadImage(fsys fs.FS) (Image, error) {
 	errs = append(errs, err)
 	return img, errors.Join(errs...)
 }
+
+// words splits a list of which each word is ended by a NUL byte.
+func words(s string) []string { return strings.Split(strings.TrimSuffix(s, "\x00"), "\x00") }
 
 // readModulesLoad reads modules-load.d(5): one module name a line, comments
 // begin with # or ;. A file in /etc hides one of the same name in the other

@@ -21,6 +21,7 @@ func TestReadImage(t *testing.T) {
 		{"all", fstest.MapFS{
 			"etc/rambox/cmdline":        file("quiet a=b\n"),
 			"etc/rambox/payload":        file("/app\x00\x00two words\x00"),
+			"etc/rambox/environ":        file("A=b c\x00D=\xff\n\x00"),
 			"etc/rambox/locked":         file(""),
 			"etc/rambox/nonce":          file("abc"),
 			"etc/hostname":              file(" node7\n"),
@@ -32,8 +33,8 @@ func TestReadImage(t *testing.T) {
 			"lib/modules-load.d/a.conf": file("hidden\n"),
 			"lib/modules-load.d/c.conf": file("fuse"),
 		}, Image{
-			Cmdline: "quiet a=b\n", Payload: []string{"/app", "", "two words"}, Locked: true, Hosted: true,
-			Shell: "/bin/sh", Init: true, Hostname: "node7", Mounts: []Mount{{"tmpfs", "/x", "tmpfs", 0, ""}},
+			Cmdline: "quiet a=b\n", Payload: []string{"/app", "", "two words"}, Environ: []string{"A=b c", "D=\xff\n"}, Locked: true, Hosted: true,
+			Shell: "/bin/sh", Init: true, Hostname: "node7", Mounts: []Mount{{"tmpfs", "/x", "tmpfs", 0, "", false}},
 			Load: []string{"loop", "dm_mod", "fuse"},
 		}},
 	} {

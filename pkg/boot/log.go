@@ -79,3 +79,28 @@ func (l Log) print(level byte, text string) {
 		unix.Write(l.fd, []byte("<"+string(level)+">rambox: "+line+"\n"))
 	}
 }
+
+// readKernelLog calls f for each record of the kernel's log, as /dev/kmsg gives
+// it (Documentation/ABI/testing/dev-kmsg: "6,339,5140900,-;text"), less its
+// continuation lines, until f returns false.
+func readKernelLog(f func(record string) (more bool)) {
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	record := make([]byte, 8192)
+	for {
+		n, err := unix.Read(fd, record)
+		switch {
+		case err == unix.EINTR || err == unix.EPIPE: // EPIPE: this record was overwritten
+			continue
+		case err != nil || n == 0:
+			return
+		}
+		line, _, _ := strings.Cut(string(record[:n]), "\n")
+		if !f(line) {
+			return
+		}
+	}
+}

@@ -13,6 +13,22 @@ type Mount struct {
 	Type   string  // "devtmpfs", "ext4"
 	Flags  uintptr // MS_NOSUID|MS_NODEV: the options that mount(2) has a bit for
 	Data   string  // "mode=0755,size=10%": the rest, for the file system itself
+	NoFail bool    // nofail: a machine boots without it too
+}
+
+// share tells whether m is a directory of the host that runs this machine.
+func (m Mount) share() bool { return m.Type == "9p" || m.Type == "virtiofs" }
+
+// splitMounts tells what can be mounted at once from what has to wait for
+// modules: shares of the host, and all that follows the first of them, which
+// may lie in one.
+func splitMounts(all []Mount) (early, late []Mount) {
+	for i, m := range all {
+		if m.share() {
+			return all[:i], all[i:]
+		}
+	}
+	return all, nil
 }
 
 // The bits of mount(2) that options stand for, from <linux/mount.h>. They are
@@ -39,13 +55,13 @@ const (
 
 // earlyMounts come first, in this order: later ones lie in earlier ones.
 var earlyMounts = [...]Mount{
-	{"devtmpfs", "/dev", "devtmpfs", msNosuid, "mode=0755"},
-	{"proc", "/proc", "proc", msNosuid | msNodev | msNoexec, ""},
-	{"sysfs", "/sys", "sysfs", msNosuid | msNodev | msNoexec, ""},
-	{"devpts", "/dev/pts", "devpts", msNosuid | msNoexec, "gid=5,mode=0620,ptmxmode=0666"},
-	{"tmpfs", "/dev/shm", "tmpfs", msNosuid | msNodev, "mode=1777"},
-	{"tmpfs", "/run", "tmpfs", msNosuid | msNodev, "mode=0755"},
-	{"tmpfs", "/tmp", "tmpfs", msNosuid | msNodev, "mode=1777"},
+	{"devtmpfs", "/dev", "devtmpfs", msNosuid, "mode=0755", false},
+	{"proc", "/proc", "proc", msNosuid | msNodev | msNoexec, "", false},
+	{"sysfs", "/sys", "sysfs", msNosuid | msNodev | msNoexec, "", false},
+	{"devpts", "/dev/pts", "devpts", msNosuid | msNoexec, "gid=5,mode=0620,ptmxmode=0666", false},
+	{"tmpfs", "/dev/shm", "tmpfs", msNosuid | msNodev, "mode=1777", false},
+	{"tmpfs", "/run", "tmpfs", msNosuid | msNodev, "mode=0755", false},
+	{"tmpfs", "/tmp", "tmpfs", msNosuid | msNodev, "mode=1777", false},
 }
 
 // ParseOptions splits mount options as mount(8) does: the generic ones become
@@ -172,7 +188,7 @@ func ParseFstab(text string) ([]Mount, error) {
 			continue
 		}
 		flags, data := ParseOptions(options)
-		mounts = append(mounts, Mount{unescape(f[0]), target, f[2], flags, data})
+		mounts = append(mounts, Mount{unescape(f[0]), target, f[2], flags, data, hasOption(options, "nofail")})
 	}
 	return mounts, errors.Join(errs...)
 }

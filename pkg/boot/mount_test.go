@@ -45,9 +45,9 @@ short line
 tmpfs relative tmpfs defaults
 `)
 	want := []Mount{
-		{"devpts", "/dev/pts", "devpts", 0, "gid=5,mode=620"},
-		{"LABEL=data disk", "/mnt/my disk", "ext4", msNoatime, ""},
-		{"tmpfs", "/srv", "tmpfs", 0, ""},
+		{"devpts", "/dev/pts", "devpts", 0, "gid=5,mode=620", false},
+		{"LABEL=data disk", "/mnt/my disk", "ext4", msNoatime, "", true},
+		{"tmpfs", "/srv", "tmpfs", 0, "", false},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mounts (-want +got):\n%s", diff)
@@ -55,6 +55,24 @@ tmpfs relative tmpfs defaults
 	for _, w := range []string{`line 10: "short line" has 2 fields`, `line 11: target "relative" is not an absolute path`} {
 		if err == nil || !strings.Contains(err.Error(), w) {
 			t.Errorf("error %v, want %q in it", err, w)
+		}
+	}
+}
+
+func TestSplitMounts(t *testing.T) {
+	tmp, share, bind := Mount{Type: "tmpfs", Target: "/a"}, Mount{Type: "virtiofs", Target: "/b"}, Mount{Source: "/b/c", Target: "/d", Flags: msBind}
+	for _, tc := range []struct {
+		name             string
+		all, early, late []Mount
+	}{
+		{"none", nil, nil, nil},
+		{"no share", []Mount{tmp, bind}, []Mount{tmp, bind}, nil},
+		{"what follows a share waits with it", []Mount{tmp, share, bind}, []Mount{tmp}, []Mount{share, bind}},
+		{"a share first", []Mount{{Type: "9p"}, tmp}, []Mount{}, []Mount{{Type: "9p"}, tmp}},
+	} {
+		early, late := splitMounts(tc.all)
+		if diff := cmp.Diff([][]Mount{tc.early, tc.late}, [][]Mount{early, late}); diff != "" {
+			t.Errorf("%s: early, late (-want +got):\n%s", tc.name, diff)
 		}
 	}
 }

@@ -43,6 +43,7 @@ type network struct {
 	plan    Network
 	started atomic.Bool
 	pid     atomic.Int64
+	over    func(error)   // ends its stage
 	settled chan struct{} // closed: nobody need wait any more
 	missing string        // written before settled is closed: why there is no network
 	probed  chan struct{} // closed: the drivers of all devices have been looked for
@@ -128,6 +129,7 @@ func (m *pid1) supervise(n *network) {
 	if !n.started.CompareAndSwap(false, true) {
 		return
 	}
+	n.over = m.times.beside(stageNetwork)
 	m.loadAlias(packetSockets)
 	done, err := m.startProcess(n)
 	m.spawn(func() {
@@ -262,6 +264,7 @@ func (n *network) settle(missing string) {
 	case <-n.settled:
 	default:
 		n.missing = missing
+		n.over(n.failure())
 		close(n.settled)
 	}
 }
@@ -298,14 +301,27 @@ func (m *pid1) networkMissing() (string, error) {
 	default:
 	}
 	m.follow() // a driver or a device may be late
+	over := m.times.wait("the network")
 	select {
 	case <-n.settled:
+		over(n.failure())
 		return n.missing, nil
 	case <-time.After(n.plan.Wait + netGrace):
-		return "its process does not answer", nil
+		over(errSilentNetwork)
+		return errSilentNetwork.Error(), nil
 	case <-m.ctx.Done():
 		return "", context.Cause(m.ctx)
 	}
+}
+
+var errSilentNetwork = errors.New("its process does not answer")
+
+// failure is what is missing, once that is known.
+func (n *network) failure() error {
+	if n.missing == "" {
+		return nil
+	}
+	return errors.New(n.missing)
 }
 
 // stopNetwork ends the network's process for a system that has its own. What

@@ -19,7 +19,7 @@ import (
 // controlSocket is where renew_ip finds the network's process: a connection
 // carries one word, "renew" or "release", and one answer, "ok" or what is
 // wrong.
-const controlSocket = "/run/rambox/net"
+const controlSocket = runDir + "/net"
 
 // renewWait is how long a server may take to answer a renewal; answerWait how
 // long renew_ip waits for the process.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +40,8 @@ func (m *pid1) runPayload() error {
 		// What the payload has left running holds its output open.
 		m.stopAll()
 	}
+	m.times.next("", nil)
+	m.leaveReport()
 	m.report(end, io)
 	if powerErr != nil {
 		return powerErr
@@ -62,6 +65,14 @@ func (m *pid1) wait(io *stdio) (ending, error) {
 	program := findProgram(argv[0])
 	attr := io.attr
 	attr.Env, attr.Dir = m.environment(io.term), home()
+	if dir := m.plan.Dir; dir != "" {
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			return ending{"noexec", "rambox.cwd=" + dir + ": there is no such directory"}, nil
+		}
+		attr.Dir = dir
+	}
+	m.times.next("payload", nil)
+	m.leaveReport()
 	m.host.tell("start") // before the first output of the payload
 	pid, done, err := m.start(program, argv, attr)
 	io.started()
@@ -121,30 +132,20 @@ func (m *pid1) endingOf(pid int, status unix.WaitStatus) ending {
 // oomKilled looks in the kernel's log for the line that the OOM killer writes
 // ("Out of memory: Killed process 87 (app) …", __oom_kill_process, mm/oom_kill.c,
 // v6.12). Only a program that died of SIGKILL is asked about.
-func oomKilled(pid int) bool {
-	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
+func oomKilled(pid int) (killed bool) {
 	victim := "Killed process " + strconv.Itoa(pid) + " "
-	record := make([]byte, 8192)
-	for {
-		n, err := unix.Read(fd, record)
-		switch {
-		case err == unix.EINTR || err == unix.EPIPE: // EPIPE: this record was overwritten
-			continue
-		case err != nil || n == 0:
-			return false
-		case n > 1 && record[0] < '8' && record[1] == ',' && strings.Contains(string(record[:n]), victim):
-			return true // facility 0: the kernel's own, which a program cannot write
-		}
-	}
+	readKernelLog(func(record string) bool {
+		// Facility 0 is the kernel's own, which a program cannot write.
+		killed = len(record) > 1 && record[0] < '8' && record[1] == ',' && strings.Contains(record, victim)
+		return !killed
+	})
+	return killed
 }
 
 // report tells rambox run how the payload ended, once its output has gone out.
 func (m *pid1) report(end ending, io *stdio) {
 	out, err := io.drain()
+	m.sendReport()
 	if ran := end.word == "exit" || end.word == "signal"; ran && m.host.connected() {
 		status, oom, _ := strings.Cut(end.detail, " ")
 		m.host.tell(end.word, status, strconv.FormatInt(out, 10), strconv.FormatInt(err, 10), oom)

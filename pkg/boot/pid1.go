@@ -22,6 +22,7 @@ import (
 // pid1 is the running init.
 type pid1 struct {
 	args, env []string // as the kernel gave them
+	own       bool     // the default payload is this program: see Main
 	log       Log
 	signals   chan os.Signal
 	heed      sync.Once // see start
@@ -35,6 +36,7 @@ type pid1 struct {
 	hooks     bool         // the image has some
 	line      cmdline.Args // what the plan was made of
 	plan      Plan
+	times     timeline
 	payload   atomic.Int64 // its process group while it runs, else 0
 
 	ctx    context.Context // ends when power is requested; its cause is a powerRequest
@@ -48,6 +50,7 @@ func (r powerRequest) Error() string { return string(r.action) + " requested" }
 
 func newPID1(args, env []string) *pid1 {
 	m := &pid1{args: args, env: env, log: Log{fd: 2}, children: newReaper(), events: &uevents{fd: -1}, signals: make(chan os.Signal, 64)}
+	m.times.init = kernelClock()
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	return m
 }
@@ -122,6 +125,8 @@ func (m *pid1) powerRequested() (Action, bool) {
 // boot goes from nothing to the handoff. It returns a powerRequest, or the
 // reason why the handoff could not be made.
 func (m *pid1) boot() error {
+	m.times.restart()
+	m.times.next(stageEarly, nil)
 	problems := mountEarly()
 	if m.log.fd == 2 {
 		m.log = openLog()
@@ -136,6 +141,9 @@ func (m *pid1) boot() error {
 	img, err := ReadImage(root)
 	if err != nil {
 		m.log.Warnf("image: %v", err)
+	}
+	if m.own && img.Payload == nil {
+		img.Payload = m.args[:1]
 	}
 	line, err := readFile("/proc/cmdline")
 	if err != nil {
@@ -175,11 +183,17 @@ func (m *pid1) carryOut(img Image) error {
 			m.log.Warnf("fstab: %v", err)
 		}
 	}
+	m.times.next(stageModules, nil)
 	m.startNetwork()
 	m.loadModules()
 	m.networkProbed()
 	if img.Hosted {
+		m.times.next("ports", nil)
 		m.attachHost()
+	}
+	m.times.next("", nil)
+	if err := m.mountLate(); err != nil {
+		return err
 	}
 	if err := m.passed(stageModules); err != nil {
 		return err
@@ -190,19 +204,18 @@ func (m *pid1) carryOut(img Image) error {
 	if err := m.passed(stageNetwork); err != nil {
 		return err
 	}
+	if m.plan.Handoff == ToRoot {
+		return m.switchRoot()
+	}
+	m.times.next(stageHandoff, nil)
+	if err := m.passed(stageHandoff); err != nil {
+		return err
+	}
 	switch m.plan.Handoff {
 	case ToPayload:
-		if err := m.passed(stageHandoff); err != nil {
-			return err
-		}
 		return m.runPayload()
 	case ToInit:
-		if err := m.passed(stageHandoff); err != nil {
-			return err
-		}
 		return m.stay()
-	case ToRoot:
-		return m.switchRoot()
 	}
 	return fmt.Errorf("no such handoff: %s", m.plan.Handoff)
 }
@@ -214,6 +227,8 @@ func (m *pid1) stay() error {
 		return fmt.Errorf("exec %s: it is rambox's own init; put another program there, or use rambox.payload=", next)
 	}
 	defer m.settle()()
+	m.times.next("", nil)
+	m.leaveReport()
 	m.log.Infof("staying in RAM, exec %s", next)
 	return m.exec(next)
 }
@@ -271,6 +286,14 @@ func (m *pid1) await(what string, limit time.Duration, done func() bool) error {
 		return nil
 	}
 	m.follow()
+	over := m.times.wait(what)
+	err := m.keepLooking(what, limit, done)
+	over(err)
+	return err
+}
+
+// keepLooking is the part of await that waits.
+func (m *pid1) keepLooking(what string, limit time.Duration, done func() bool) error {
 	start := time.Now()
 	var deadline <-chan time.Time
 	if limit != WaitForever {

@@ -31,8 +31,10 @@ type Plan struct {
 	Network Network
 
 	Hostname    string
-	Environ     []string // "K=V" words of the image's own command line
+	Environ     []string // "K=V" words of the image's own command line, and its /etc/rambox/environ
+	Dir         string   // the payload's working directory; "" is its home
 	Mounts      []Mount  // after the early file systems
+	Late        []Mount  // when the modules are there: shares of the host, and what follows them in fstab
 	Load        []string // modules to load by name
 	LoadFor     []string // module aliases that the plan itself needs: "fs-ext4"
 	Blacklist   []string
@@ -44,6 +46,7 @@ type Plan struct {
 	NoPower  Action   // where the kernel cannot power off: Halt or Reboot
 	Debug    bool     // log debug lines
 	TTY      bool     // give the payload a terminal where rambox run would give it pipes
+	Timings  bool     // send the boot report to rambox run
 	Shell    string   // "" when the image has none or is locked
 	Warnings []string
 }
@@ -69,11 +72,10 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	p := Plan{
 		Warnings:    warnings,
 		Hostname:    img.Hostname,
-		Mounts:      img.Mounts,
-		Blacklist:   append(lists(args, "module_blacklist"), lists(args, "modprobe.blacklist")...),
+		Blacklist:   blacklist(args),
 		Load:        append(img.Load, lists(args, "modules_load", "rd.modules_load", "rd.driver.pre")...),
 		ModuleParam: args.ModuleParams(),
-		Environ:     environ(cmdline.Parse(img.Cmdline), kernel),
+		Environ:     append(environ(cmdline.Parse(img.Cmdline), kernel), img.Environ...),
 		Shell:       img.Shell,
 	}
 	if img.Locked {
@@ -82,7 +84,10 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	if name, ok := args.Value("hostname"); ok {
 		p.Hostname = name
 	}
+	p.Mounts, p.Late = splitMounts(img.Mounts)
+	p.Dir, _ = args.Value("rambox.cwd")
 	p.TTY = p.flag(args, "rambox.tty")
+	p.Timings = p.flag(args, "rambox.timings")
 	p.Debug = debugging(args)
 	p.policies(args)
 	err := p.handoff(args, img)
@@ -116,6 +121,11 @@ func lock(kernel, defaults cmdline.Args) (_ cmdline.Args, warnings []string) {
 		}
 	}
 	return cmdline.Args{Words: words, Init: kernel.Init}, warnings
+}
+
+// blacklist names the modules that are never to be loaded.
+func blacklist(args cmdline.Args) []string {
+	return append(lists(args, "module_blacklist"), lists(args, "modprobe.blacklist")...)
 }
 
 // lists returns the comma-separated values of every occurrence of the names.
@@ -219,7 +229,7 @@ func (p *Plan) handoff(args cmdline.Args, img Image) error {
 	case bare(args, "shell"):
 		p.Handoff, p.Reason = ToShell, "shell"
 		// Everything else on the line is ignored.
-		p.Load, p.Mounts = nil, nil
+		p.Load, p.Mounts, p.Late = nil, nil, nil
 	case bare(args, "rambox"):
 		p.Handoff, p.Reason, p.Init = ToInit, "rambox", []string{next}
 	case len(payload) > 0:
@@ -259,7 +269,7 @@ func bare(args cmdline.Args, name string) bool {
 }
 
 // parameters are ours alone; each is described in docs/kernel-parameters.md.
-var parameters = [...]string{"payload", "onexit", "rescue", "nopower", "tty", "net", "net.timeout", "net.probe",
+var parameters = [...]string{"payload", "cwd", "onexit", "rescue", "nopower", "tty", "timings", "net", "net.timeout", "net.probe",
 	"break", "file", "overlay", "digest", "insecure", "mirror"}
 
 func known(name string) bool {

@@ -25,7 +25,10 @@ const (
 // is tried again.
 func (m *pid1) rescue(failure error, attempt int) {
 	p := m.plan.Rescue
+	m.times.next("", failure)
+	m.leaveReport()
 	m.log.Errorf("boot failed: %v", failure)
+	m.sendReport()
 	m.host.tell("failed", fmt.Sprint(failure))
 	if p.Do == "" {
 		p.Do = PowerOff // there is no plan: the failure came before it
@@ -72,7 +75,7 @@ func (m *pid1) everyConsole(text string) {
 			continue
 		}
 		// A serial line that nobody reads may take no more.
-		within(5*time.Second, func() { writeAll(fd, []byte(text)); unix.IoctlSetInt(fd, unix.TCSBRK, 1) })
+		within(5*time.Second, func() { writeAll(fd, []byte(text)); drainConsole(fd) })
 		unix.Close(fd)
 	}
 }
@@ -96,6 +99,7 @@ func (m *pid1) failureReport(failure error, p Rescue) string {
 	section("What failed", strings.Split(failure.Error(), "\n")...)
 	section("Kernel command line", strings.TrimSpace(string(line)))
 	section("What was to be done", strings.Split(strings.TrimSpace(m.plan.String()), "\n")...)
+	section("What was tried", m.times.lines()...)
 	section("Block devices", m.blockDevices()...)
 	section("Network links", list("/sys/class/net")...)
 	section("Devices without a driver", m.unmatched()...)

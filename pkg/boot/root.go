@@ -18,8 +18,9 @@ import (
 // newRoot is where the root is mounted before it becomes "/". What lies under
 // it is in rootDir, which moves along in /run.
 const (
+	runDir  = "/run/rambox"
 	newRoot = "/newroot"
-	rootDir = "/run/rambox/root"
+	rootDir = runDir + "/root"
 )
 
 // mountRoot brings the root to newRoot. unmount takes it away again; after an
@@ -188,20 +189,32 @@ func kernelHas(fsType string) bool {
 }
 
 // mountNamed mounts what is no block device and goes by a name: a share of the
-// host, or a flash device. It may appear late.
+// host, or a flash device.
 func (m *pid1) mountNamed(r Root, target string) error {
+	fsType := r.Types[0]
+	return m.awaitShare("root "+r.String(), r.Wait, fsType, func() error {
+		return m.tryMount(r.Name, target, fsType, r)
+	})
+}
+
+// awaitShare mounts something that may appear late.
+func (m *pid1) awaitShare(what string, limit time.Duration, fsType string, mount func() error) error {
 	var last error
-	err := m.await("root "+r.String(), r.Wait, func() bool {
-		last = m.tryMount(r.Name, target, r.Types[0], r)
-		// What virtiofs, 9p and ubifs say of a name that nobody has. ENODEV is
-		// also what the kernel says of a file system that it lacks.
-		return !errors.Is(last, unix.EINVAL) && !errors.Is(last, unix.ENOENT) &&
-			(!errors.Is(last, unix.ENODEV) || !kernelHas(r.Types[0]))
+	err := m.await(what, limit, func() bool {
+		last = mount()
+		return !noSuchShare(last, fsType)
 	})
 	if err != nil && last != nil {
 		return fmt.Errorf("%w; the last try: %w", err, last)
 	}
 	return errors.Join(err, last)
+}
+
+// noSuchShare recognises what virtiofs, 9p and ubifs say of a name that nobody
+// has. ENODEV is also what the kernel says of a file system that it lacks.
+func noSuchShare(err error, fsType string) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) ||
+		errors.Is(err, unix.ENODEV) && kernelHas(fsType)
 }
 
 // mountOverlay puts a tmpfs over a root, so that it can be written to and

@@ -18,13 +18,14 @@ import (
 // run. Pipes and not the ports themselves, because a port can be opened only
 // once, and scripts do open /dev/stderr.
 type stdio struct {
-	attr   *syscall.ProcAttr
-	term   string // TERM of the payload
-	child  []int  // ends to close once the payload has been started
-	relays sync.WaitGroup
-	out    atomic.Int64 // bytes written to the stdout port
-	err    atomic.Int64 // bytes written to the stderr port
-	ours   []int        // everything else to close at the end
+	attr    *syscall.ProcAttr
+	term    string // TERM of the payload
+	console bool   // all of it is the console
+	child   []int  // ends to close once the payload has been started
+	relays  sync.WaitGroup
+	out     atomic.Int64 // bytes written to the stdout port
+	err     atomic.Int64 // bytes written to the stderr port
+	ours    []int        // everything else to close at the end
 }
 
 // relayBuffer is what one copy moves: the most that one write to a port takes
@@ -44,7 +45,7 @@ func (m *pid1) openStdio() (*stdio, error) {
 		if m.host != nil && !m.plan.TTY {
 			noEcho(fd)
 		}
-		return &stdio{attr: onTerminal(fd), term: termType(name), ours: []int{fd}}, nil
+		return &stdio{attr: onTerminal(fd), term: termType(name), console: true, ours: []int{fd}}, nil
 	}
 	s := &stdio{term: "dumb"}
 	var err error
@@ -174,8 +175,13 @@ func (s *stdio) started() {
 }
 
 // drain waits until all output has gone out, or nothing more goes out for
-// drainWait, and returns how many bytes went to each port.
+// drainWait, and returns how many bytes went to each port. Powering off would
+// cut off what a serial console has not sent yet.
 func (s *stdio) drain() (out, err int64) {
+	if s.console {
+		within(drainWait, func() { drainConsole(s.ours[0]) })
+		return 0, 0
+	}
 	done := make(chan struct{})
 	go func() { s.relays.Wait(); close(done) }()
 	for {

@@ -19,6 +19,7 @@ var moved = [...]string{"/dev", "/proc", "/sys", "/run"}
 // and execs the root's init. Nothing is deleted before everything that can be
 // checked has been checked, so a failure finds the initramfs as it was.
 func (m *pid1) switchRoot() error {
+	m.times.next(stageRoot, nil)
 	unmount, err := m.mountRoot()
 	if err != nil {
 		return err
@@ -30,6 +31,8 @@ func (m *pid1) switchRoot() error {
 	}
 	m.stopNetwork()
 	defer m.settle()()
+	m.times.next("", nil)
+	m.leaveReport()
 	m.log.Infof("switching to %s, exec %s", m.plan.Root, next)
 	old, err := m.moveRoot()
 	if err != nil {
@@ -53,6 +56,7 @@ func (m *pid1) prepareSwitch() (next string, dev uint64, err error) {
 	if dev, err = deletable(); err != nil {
 		return "", 0, err
 	}
+	m.times.next(stageHandoff, nil)
 	return next, dev, m.passed(stageHandoff)
 }
 
