@@ -211,9 +211,11 @@ func (m *pid1) awaitShare(what string, limit time.Duration, fsType string, mount
 }
 
 // noSuchShare recognises what virtiofs, 9p and ubifs say of a name that nobody
-// has. ENODEV is also what the kernel says of a file system that it lacks.
+// has. EINVAL of 9p is about an option, not the name (p9_virtio_create,
+// net/9p/trans_virtio.c, v6.12), and ENODEV is also what the kernel says of a
+// file system that it lacks.
 func noSuchShare(err error, fsType string) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) ||
+	return errors.Is(err, unix.EINVAL) && fsType != "9p" || errors.Is(err, unix.ENOENT) ||
 		errors.Is(err, unix.ENODEV) && kernelHas(fsType)
 }
 
