@@ -50,8 +50,8 @@ func mountEarly() []error {
 	return problems
 }
 
-// mountOne mounts m unless something is mounted on its target already, and
-// makes the directory if it is missing.
+// mountOne mounts m, unless something is mounted on its target already that it
+// would only repeat, and makes the directory if it is missing.
 func mountOne(m Mount) error {
 	var dir, parent unix.Stat_t
 	err := unix.Stat(m.Target, &dir)
@@ -59,7 +59,7 @@ func mountOne(m Mount) error {
 		if err := makeDir(m.Target); err != nil {
 			return err
 		}
-	} else if err == nil && m.Flags&msBind == 0 {
+	} else if err == nil && m.Flags&msBind == 0 && !m.share() {
 		if err := unix.Stat(m.Target+"/..", &parent); err == nil && dir.Dev != parent.Dev {
 			return nil
 		}
