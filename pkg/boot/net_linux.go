@@ -115,7 +115,7 @@ func (m *pid1) lookForLinks() {
 // linkAppeared starts the network's process for a link with hardware behind it.
 func (m *pid1) linkAppeared(name string) {
 	n := m.net.Load()
-	if n == nil || n.started.Load() {
+	if n == nil || n.started.Load() || name == "lo" {
 		return
 	}
 	if _, err := os.Lstat("/sys/class/net/" + name + "/device"); err == nil {
@@ -316,9 +316,9 @@ func (m *pid1) networkMissing() (string, error) {
 
 var errSilentNetwork = errors.New("its process does not answer")
 
-// failure is what is missing, once that is known.
+// failure is what is missing of what was asked for, once that is known.
 func (n *network) failure() error {
-	if n.missing == "" {
+	if n.missing == "" || !n.plan.asked() {
 		return nil
 	}
 	return errors.New(n.missing)

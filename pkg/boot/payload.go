@@ -21,6 +21,14 @@ type ending struct {
 	detail string // "42", "9 oom", or a message
 }
 
+// failure is why the payload never ran.
+func (e ending) failure() error {
+	if e.word == "exit" || e.word == "signal" {
+		return nil
+	}
+	return errors.New(e.detail)
+}
+
 // runPayload runs the payload to its end, reports its status, and does what
 // rambox.onexit= says.
 func (m *pid1) runPayload() error {
@@ -40,7 +48,7 @@ func (m *pid1) runPayload() error {
 		// What the payload has left running holds its output open.
 		m.stopAll()
 	}
-	m.times.next("", nil)
+	m.times.next("", end.failure())
 	m.leaveReport()
 	m.report(end, io)
 	if powerErr != nil {
@@ -146,7 +154,7 @@ func oomKilled(pid int) (killed bool) {
 func (m *pid1) report(end ending, io *stdio) {
 	out, err := io.drain()
 	m.sendReport()
-	if ran := end.word == "exit" || end.word == "signal"; ran && m.host.connected() {
+	if end.failure() == nil && m.host.connected() {
 		status, oom, _ := strings.Cut(end.detail, " ")
 		m.host.tell(end.word, status, strconv.FormatInt(out, 10), strconv.FormatInt(err, 10), oom)
 		m.host.awaitDone()

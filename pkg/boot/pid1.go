@@ -111,7 +111,7 @@ func (m *pid1) serve() {
 // forwarded are the signals that mean something to a payload and nothing to
 // init. Those that end the machine reach the payload as SIGTERM.
 func forwarded(s os.Signal) bool {
-	return s == unix.SIGHUP || s == unix.SIGQUIT || s == unix.SIGWINCH || s == unix.SIGCONT
+	return s == unix.SIGHUP || s == unix.SIGQUIT
 }
 
 func (m *pid1) requestPower(a Action) { m.cancel(powerRequest{a}) }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"rambox/pkg/kmod"
 )
 
 // reportFile is what a boot leaves of its timeline; docs/image.md describes it.
@@ -127,22 +129,23 @@ func (t *timeline) lines() []string {
 func (m *pid1) json() []byte {
 	var name unix.Utsname
 	unix.Uname(&name)
+	var loaded []kmod.Loaded
+	if m.modules != nil {
+		loaded = m.modules.Loaded()
+	}
 	t := &m.times
-	now := kernelClock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, wall := kernelClock(), time.Now() // later than all that is told of
 	b := []byte(`{"version":` + strconv.Itoa(reportVersion) + `,"release":`)
 	b = appendJSON(b, unix.ByteSliceToString(name.Release[:]))
 	b = append(b, `,"init":`+seconds(t.init, 6)+`,"now":`+seconds(now, 6)...)
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	b = appendSpans(b, `,"stages":[`, `"name":`, t.stages)
 	b = appendSpans(b, `],"waits":[`, `"for":`, t.waits)
 	b = append(b, `],"modules":[`...)
-	if m.modules != nil {
-		wall := time.Now()
-		for i, l := range m.modules.Loaded() {
-			s := span{name: l.Name, start: now - wall.Sub(l.Start), end: now - wall.Sub(l.End)}
-			b = appendSpan(b, i, `"bytes":`+strconv.FormatInt(l.Bytes, 10)+`,"name":`, s)
-		}
+	for i, l := range loaded {
+		s := span{name: l.Name, start: now - wall.Sub(l.Start), end: now - wall.Sub(l.End)}
+		b = appendSpan(b, i, `"bytes":`+strconv.FormatInt(l.Bytes, 10)+`,"name":`, s)
 	}
 	return append(b, "]}\n"...)
 }
