@@ -24,6 +24,8 @@ func netCommand(name string, args []string) (status int, ok bool) {
 		return runNetProcess(args), true
 	case "renew_ip":
 		return renewIP(args), true
+	case reportProcess:
+		return postReport(strings.Join(args, " ")), true
 	}
 	return 0, false
 }

@@ -13,6 +13,8 @@ func (m *pid1) awaitNetwork() error { return nil }
 func (m *pid1) stopNetwork()        {}
 func (m *pid1) leaveNetwork()       {}
 
+func (m *pid1) announce(string, string) (wait func()) { return func() {} }
+
 func netCommand(string, []string) (status int, ok bool) { return 0, false }
 
 func (m *pid1) mountNFS(Root, string) error { return errNoNetwork }

@@ -51,6 +51,7 @@ func (m *pid1) runPayload() error {
 	m.times.next("", end.failure())
 	m.leaveReport()
 	m.report(end, io)
+	m.announceEnd(end)
 	if powerErr != nil {
 		return powerErr
 	}
@@ -64,6 +65,15 @@ func (m *pid1) runPayload() error {
 	}
 	m.requestPower(action)
 	return context.Cause(m.ctx)
+}
+
+// announceEnd waits until the server knows: powering off would keep it from that.
+func (m *pid1) announceEnd(end ending) {
+	state := "ended"
+	if end.failure() != nil {
+		state = "failed"
+	}
+	m.announce(state, end.word+" "+end.detail)()
 }
 
 // wait starts the payload and returns how it ended, and why it was ended if
@@ -87,6 +97,7 @@ func (m *pid1) wait(io *stdio) (ending, error) {
 	if err != nil {
 		return notStarted(program, err), nil
 	}
+	m.announce("running", argv[0])
 	m.payload.Store(int64(pid))
 	defer m.payload.Store(0)
 	defer m.followWhenIdle()()

@@ -229,6 +229,7 @@ func (m *pid1) stay() error {
 	defer m.settle()()
 	m.times.next("", nil)
 	m.leaveReport()
+	m.announce("running", next)
 	m.log.Infof("staying in RAM, exec %s", next)
 	return m.exec(next)
 }

@@ -47,6 +47,7 @@ type Plan struct {
 	Debug    bool     // log debug lines
 	TTY      bool     // give the payload a terminal where rambox run would give it pipes
 	Timings  bool     // send the boot report to rambox run
+	Report   string   // and to this URL; "" is nobody
 	Shell    string   // "" when the image has none or is locked
 	Warnings []string
 }
@@ -86,6 +87,7 @@ func NewPlan(kernel cmdline.Args, img Image) (Plan, error) {
 	}
 	p.Mounts, p.Late = splitMounts(img.Mounts)
 	p.Dir, _ = args.Value("rambox.cwd")
+	p.Report, _ = args.Value("rambox.report")
 	p.TTY = p.flag(args, "rambox.tty")
 	p.Timings = p.flag(args, "rambox.timings")
 	p.Debug = debugging(args)
@@ -269,7 +271,7 @@ func bare(args cmdline.Args, name string) bool {
 }
 
 // parameters are ours alone; each is described in docs/kernel-parameters.md.
-var parameters = [...]string{"payload", "cwd", "onexit", "rescue", "nopower", "tty", "timings", "net", "net.timeout", "net.probe",
+var parameters = [...]string{"payload", "cwd", "onexit", "rescue", "nopower", "tty", "timings", "report", "net", "net.timeout", "net.probe",
 	"break", "file", "overlay", "digest", "insecure", "mirror"}
 
 func known(name string) bool {

@@ -33,6 +33,7 @@ func (m *pid1) rescue(failure error, attempt int) {
 	if p.Do == "" {
 		p.Do = PowerOff // there is no plan: the failure came before it
 	}
+	told := m.announce("failed", fmt.Sprint(failure))
 	m.everyConsole(m.failureReport(failure, p))
 
 	if p.Do == Shell {
@@ -51,6 +52,7 @@ func (m *pid1) rescue(failure error, attempt int) {
 		m.log.Errorf("rescue shell: %v; powering off", err)
 		p.Do = PowerOff
 	}
+	told()
 	if p.After > 0 {
 		m.log.Errorf("%s in %v", p.Do, p.After)
 		select {

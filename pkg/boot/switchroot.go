@@ -29,10 +29,11 @@ func (m *pid1) switchRoot() error {
 		unmount() // for the next attempt
 		return err
 	}
-	m.stopNetwork()
-	defer m.settle()()
 	m.times.next("", nil)
 	m.leaveReport()
+	m.announce("running", next)()
+	m.stopNetwork()
+	defer m.settle()()
 	m.log.Infof("switching to %s, exec %s", m.plan.Root, next)
 	old, err := m.moveRoot()
 	if err != nil {
