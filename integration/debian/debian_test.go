@@ -44,10 +44,32 @@ func login(g *vmtest.Guest) {
 	g.Expect("root@" + hostname + ":~# ")
 }
 
+// maintenance reaches the shell of sulogin(8).
+func maintenance(g *vmtest.Guest) {
+	g.Expect("(or press Control-D to continue): ")
+	// It throws away what has been typed before it reads, and nothing shows
+	// when that is.
+	tick := time.NewTicker(time.Second)
+	done := make(chan struct{})
+	defer close(done)
+	defer tick.Stop()
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				g.VM().ConsoleInput([]byte("\n"))
+			case <-done:
+				return
+			}
+		}
+	}()
+	g.Expect("root@" + hostname + ":~# ")
+}
+
 // ask runs facts in a shell on the console.
 func ask(t *testing.T, g *vmtest.Guest) map[string]string {
 	t.Helper()
-	g.Send("facts\n")
+	g.Send("/usr/local/sbin/facts\n") // not in sulogin's PATH
 	out := g.Expect("end of facts")
 	t.Log(out)
 	got := map[string]string{}
@@ -89,7 +111,7 @@ func check(t *testing.T, got, want map[string]string) {
 
 func TestDebian(t *testing.T) {
 	cloud := vmtest.CloudKernel(t)
-	root := newRoot(t)
+	root := newRoot(t, systemd)
 	for _, tc := range []struct {
 		name   string
 		kernel kernels.Kernel

@@ -14,7 +14,7 @@ import (
 
 // TestWords boots one Debian in other ways than to its default target.
 func TestWords(t *testing.T) {
-	d := disk(t, fileSystem(t, newRoot(t), "ext4"), "")
+	d := disk(t, fileSystem(t, newRoot(t, systemd), "ext4"), "")
 	m := newMachine(t, vmtest.CloudKernel(t), d, "root=/dev/disk/by-uuid/"+fsUUID+" rw")
 
 	t.Run("rescue", func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestWords(t *testing.T) {
 // TestOverlay boots a live system: a squashfs that cannot be written to, with
 // an overlay that can.
 func TestOverlay(t *testing.T) {
-	d := disk(t, fileSystem(t, newRoot(t), "squashfs"), gpt)
+	d := disk(t, fileSystem(t, newRoot(t, systemd), "squashfs"), gpt)
 	m := newMachine(t, vmtest.CloudKernel(t), d, `root="PARTLABEL=`+partLabel+`" rambox.overlay=128M`)
 	g := vmtest.Start(t, line(m, ""))
 	login(g)

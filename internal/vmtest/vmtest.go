@@ -33,6 +33,7 @@ const bootLimit = 60 * time.Second
 // VM is a machine to boot.
 type VM struct {
 	Kernel  kernels.Kernel
+	Type    string // QEMU's machine type; "" is the default
 	Initrd  string // path of an image
 	Append  string // kernel parameters after those for the console
 	Disks   []qemu.Disk
@@ -56,7 +57,7 @@ type Guest struct {
 func Start(t testing.TB, vm VM) *Guest {
 	t.Helper()
 	m := qemu.Machine{
-		Arch: vm.Kernel.Arch, Kernel: vm.Kernel.Path, Initrd: vm.Initrd, Disks: vm.Disks,
+		Arch: vm.Kernel.Arch, Type: vm.Type, Kernel: vm.Kernel.Path, Initrd: vm.Initrd, Disks: vm.Disks,
 		Memory: vm.Memory, Ports: vm.Ports, Extra: vm.Extra,
 	}
 	words := m.BootArgs()
