@@ -65,10 +65,11 @@ func readTar(archive []byte) (lines []string, err error) {
 }
 
 func TestTar(t *testing.T) {
+	large := int64(5_000_000_000) // as much of it as archive/tar's int holds
 	archive := makeTar(t,
 		&tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "of git"}},
 		&tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: 0o755},
-		&tar.Header{Typeflag: tar.TypeReg, Name: "../a", Mode: 0o4755, Uid: 5_000_000_000, Gid: 2},
+		&tar.Header{Typeflag: tar.TypeReg, Name: "../a", Mode: 0o4755, Uid: int(large), Gid: 2},
 		&tar.Header{Typeflag: tar.TypeReg, Name: "ping", Mode: 0o755, Format: tar.FormatPAX, PAXRecords: map[string]string{"SCHILY.xattr.security.capability": "c\xff", "SCHILY.acl.access": "y"}},
 		&tar.Header{Typeflag: tar.TypeLink, Name: "b", Linkname: "../a", Mode: 0o644},
 		&tar.Header{Typeflag: tar.TypeSymlink, Name: "/c", Linkname: "/etc", Mode: 0o777},
@@ -78,7 +79,7 @@ func TestTar(t *testing.T) {
 	)
 	want := []string{
 		"./ 40755 0:0 0:0",
-		`../a 104755 5000000000:2 0:0 "x"`,
+		fmt.Sprintf(`../a 104755 %d:2 0:0 "x"`, int(large)),
 		`ping 100755 0:0 0:0 security.capability="c\xff" "x"`,
 		"b 644 0:0 0:0 is ../a",
 		"/c 120777 0:0 0:0 -> /etc",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -311,6 +312,9 @@ func (u *unpacker) finish() error {
 
 func setTime(parent int, base string, t time.Time) error {
 	ts, err := unix.TimeToTimespec(t)
+	if err != nil { // the call's times have 32 bits here: the nearest that they hold
+		ts, err = unix.TimeToTimespec(time.Unix(min(max(t.Unix(), math.MinInt32), math.MaxInt32), 0))
+	}
 	if err == nil {
 		err = unix.UtimesNanoAt(parent, base, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 	}
