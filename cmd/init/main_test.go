@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sizeBudget is the most that a stripped init for amd64 may have, in bytes.
+// sizeBudget is the most that a stripped init may have, in bytes, on any
+// architecture.
 const sizeBudget = 3 << 20
 
 // dependencies are all packages that end up in PID 1 without the network, but
@@ -86,16 +87,21 @@ var netDependencies = strings.Fields(`
 
 func TestDependencies(t *testing.T) {
 	noDisk := slices.DeleteFunc(slices.Clone(dependencies), func(name string) bool { return name == "rambox/pkg/blkid" })
+	all := slices.Concat(dependencies, netDependencies)
 	for _, tc := range []struct {
-		tags string
-		want []string
+		arch, tags string
+		want       []string
 	}{
-		{"", slices.Concat(dependencies, netDependencies)},
-		{"nonet", dependencies},
-		{"nonet,nodisk", noDisk},
+		{"amd64", "", all},
+		{"amd64", "nonet", dependencies},
+		{"amd64", "nonet,nodisk", noDisk},
+		{"386", "", all},
+		{"arm", "", all},
+		{"arm64", "", all},
+		{"riscv64", "", all},
 	} {
 		list := exec.Command("go", "list", "-deps", "-tags", tc.tags, ".")
-		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+tc.arch)
 		out, err := list.Output()
 		if err != nil {
 			t.Fatalf("%v: %v", list, err)
@@ -107,33 +113,44 @@ func TestDependencies(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(tc.want)
 		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("packages in init with tags %q (- no longer, + new):\n%s", tc.tags, diff)
+			t.Errorf("packages in init for %s with tags %q (- no longer, + new):\n%s", tc.arch, tc.tags, diff)
 		}
 	}
 }
 
-// TestProgram builds init with make, in two directories that are not this one.
+// TestProgram builds init with make, for each architecture.
 func TestProgram(t *testing.T) {
-	program := build(t)
-	if len(program) > sizeBudget {
-		t.Errorf("init has %d bytes, more than the budget of %d", len(program), sizeBudget)
-	}
-	f, err := elf.NewFile(bytes.NewReader(program))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
-			t.Errorf("init has a %v header, so it is not static", p.Type)
+	for arch, machine := range map[string]elf.Machine{
+		"amd64": elf.EM_X86_64, "386": elf.EM_386, "arm": elf.EM_ARM, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV,
+	} {
+		program := build(t, arch)
+		if len(program) > sizeBudget {
+			t.Errorf("init for %s has %d bytes, more than the budget of %d", arch, len(program), sizeBudget)
+		}
+		f, err := elf.NewFile(bytes.NewReader(program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Machine != machine {
+			t.Errorf("init for %s is for %v, want %v", arch, f.Machine, machine)
+		}
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+				t.Errorf("init for %s has a %v header, so it is not static", arch, p.Type)
+			}
 		}
 	}
-	if !bytes.Equal(program, build(t)) {
+}
+
+// TestReproducible builds init in two directories that are not this one.
+func TestReproducible(t *testing.T) {
+	if !bytes.Equal(build(t, "amd64"), build(t, "amd64")) {
 		t.Error("two builds of the same source in different directories differ")
 	}
 }
 
 // build makes init in a copy of the source.
-func build(t *testing.T) []byte {
+func build(t *testing.T, arch string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	for _, part := range []string{"cmd/init", "pkg"} {
@@ -150,7 +167,7 @@ func build(t *testing.T) []byte {
 			t.Fatal(err)
 		}
 	}
-	run := exec.Command("make", "init")
+	run := exec.Command("make", "init", "GOARCH="+arch)
 	run.Dir = dir
 	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("%v in %s: %v\n%s", run, dir, err, out)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rambox/internal/image"
 	"rambox/internal/kernels"
@@ -39,8 +42,14 @@ the command line in --cmdline asks for.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.build(args) },
 	}
-	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "the image to write; - is standard output")
+	o.register(cmd.Flags())
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "the image to write; - is standard output")
+	_ = cmd.MarkFlagRequired("output") // fails only for a flag that is not there
+	return cmd
+}
+
+// register adds the flags that say what is in the image.
+func (o *buildOptions) register(f *pflag.FlagSet) {
 	f.StringVarP(&o.payload, "payload", "p", "", "program that the image runs by default; what it needs comes along")
 	f.StringArrayVar(&o.add, "add", nil, "file or directory SRC[:DST] to put into the image")
 	f.StringVarP(&o.kernel, "kernel", "k", "", "kernel that the image is for (default: what is there); none for an image without modules")
@@ -57,8 +66,6 @@ the command line in --cmdline asks for.`,
 	f.StringVar(&o.init, "init", "", "Rambox's init (default: the one beside this program)")
 	f.StringVar(&o.arch, "arch", "", "architecture by Go's name (default: the kernel's, else this machine's)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print nothing")
-	_ = cmd.MarkFlagRequired("output") // fails only for a flag that is not there
-	return cmd
 }
 
 func (o *buildOptions) build(args []string) error {
@@ -68,7 +75,7 @@ func (o *buildOptions) build(args []string) error {
 	}
 	tree, report, err := image.Assemble(spec)
 	if err != nil {
-		return err
+		return withoutBusybox(err, spec)
 	}
 	sizes, err := o.write(tree, spec.Compression)
 	if err != nil {
@@ -90,29 +97,38 @@ func (o *buildOptions) spec(args []string) (image.Spec, error) {
 	if spec.Compression, err = image.ParseCompression(o.compress); err != nil {
 		return spec, err
 	}
-	if spec.Init, err = initPath(o.init); err != nil {
-		return spec, err
-	}
 	if spec.Epoch, err = image.ParseEpoch(os.Getenv("SOURCE_DATE_EPOCH")); err != nil {
 		return spec, err
 	}
 	if spec.Add, err = parseAdds(o.add); err != nil {
 		return spec, err
 	}
-	helpers, err := addHelpers(o.with)
-	if err != nil {
-		return spec, err
-	}
-	spec.Add = append(spec.Add, helpers...)
-	if !o.noBusybox {
-		spec.Busybox = findBusybox(o.busybox)
-	}
 	if o.payload != "" {
 		spec.Payload = append([]string{o.payload}, args...)
 	} else if len(args) > 0 {
 		return spec, fmt.Errorf("arguments %q, and no --payload to give them to", args)
 	}
-	return spec, o.forKernel(&spec)
+	if err := o.forKernel(&spec); err != nil {
+		return spec, err
+	}
+	return spec, o.forArch(&spec)
+}
+
+// forArch adds the programs that are there for each architecture.
+func (o *buildOptions) forArch(spec *image.Spec) error {
+	var err error
+	if spec.Init, err = initPath(o.init, spec.Arch); err != nil {
+		return err
+	}
+	helpers, err := addHelpers(o.with, spec.Arch)
+	if err != nil {
+		return err
+	}
+	spec.Add = append(spec.Add, helpers...)
+	if !o.noBusybox {
+		spec.Busybox = findBusybox(o.busybox, spec.Arch)
+	}
+	return nil
 }
 
 // forKernel adds what the image needs for its kernel. Without a kernel, and
@@ -123,7 +139,7 @@ func (o *buildOptions) forKernel(spec *image.Spec) error {
 		spec.Modules = []string{image.SetNone}
 		return nil
 	}
-	k, err := kernels.Find(o.kernel)
+	k, err := kernels.FindFor(o.kernel, o.arch)
 	if err != nil && o.kernel == "" && slices.Equal(o.modules, []string{image.SetQEMU}) {
 		fmt.Fprintf(os.Stderr, "rambox: no kernel found, so the image gets no modules (%v)\n", err)
 		spec.Modules = []string{image.SetNone}
@@ -139,36 +155,48 @@ func (o *buildOptions) forKernel(spec *image.Spec) error {
 	return err
 }
 
-// write replaces the output in one step, so that a failure leaves what was
-// there.
+// write writes the tree as the output.
 func (o *buildOptions) write(tree *image.Tree, c image.Compression) (image.Sizes, error) {
-	if o.output == "-" {
+	var sizes image.Sizes
+	err := replaceFile(o.output, func(w io.Writer) (err error) {
+		sizes, err = tree.Write(w, c)
+		return err
+	})
+	return sizes, err
+}
+
+// replaceFile writes a file in one step, so that a failure leaves what was
+// there; "-" is standard output.
+func replaceFile(name string, write func(io.Writer) error) error {
+	if name == "-" {
 		w := bufio.NewWriter(os.Stdout)
-		sizes, err := tree.Write(w, c)
-		if err != nil {
-			return sizes, err
+		if err := write(w); err != nil {
+			return err
 		}
-		return sizes, w.Flush()
+		return w.Flush()
 	}
-	f, err := os.CreateTemp(filepath.Dir(o.output), ".rambox-*")
+	f, err := os.CreateTemp(filepath.Dir(name), ".rambox-*")
 	if err != nil {
-		return image.Sizes{}, err
+		return err
 	}
 	defer os.Remove(f.Name()) // fails once it has its name
 	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	sizes, err := tree.Write(w, c)
-	if err != nil {
-		return sizes, err
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	line := newProgress()
+	defer line.done()
+	w := bufio.NewWriterSize(until(ctx, line.counted(f, name)), 1<<20)
+	if err := write(w); err != nil {
+		return err
 	}
 	if err := w.Flush(); err != nil {
-		return sizes, err
+		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
-		return sizes, err
+		return err
 	}
 	if err := f.Close(); err != nil {
-		return sizes, err
+		return err
 	}
-	return sizes, os.Rename(f.Name(), o.output)
+	return os.Rename(f.Name(), name)
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
+	"strings"
 
 	"rambox/internal/image"
 	"rambox/internal/kernels"
@@ -15,15 +15,15 @@ import (
 
 // initramfs returns the image of a run in memory: built around the program, or
 // the user's own with a little archive behind it that names the program.
-func (o *runOptions) initramfs(k kernels.Kernel, m qemu.Machine, args []string, nonce string) (*os.File, error) {
+func (o *runOptions) initramfs(k kernels.Kernel, m qemu.Machine, g *guest, nonce string) (*os.File, error) {
 	f, err := qemu.MemFile("initramfs")
 	if err != nil {
 		return nil, err
 	}
 	if o.initrd != "" {
-		err = o.appendTo(f, args, nonce)
+		err = o.appendTo(f, g, nonce)
 	} else {
-		err = o.assemble(f, k, m, args, nonce)
+		err = o.assemble(f, k, m, g, nonce)
 	}
 	if err != nil {
 		f.Close()
@@ -34,18 +34,21 @@ func (o *runOptions) initramfs(k kernels.Kernel, m qemu.Machine, args []string, 
 
 // defaults are the parameters that a run has in the image rather than on the
 // kernel's line.
-func (o *runOptions) defaults() string {
-	if !o.tty {
-		return ""
+func (o *runOptions) defaults(g *guest) string {
+	var words []string
+	if g.cwd != "" {
+		words = append(words, g.cwd)
 	}
-	words := "rambox.tty"
-	if term, ok := cmdline.Quote("TERM=" + os.Getenv("TERM")); ok && os.Getenv("TERM") != "" {
-		words += " " + term
+	if o.tty {
+		words = append(words, "rambox.tty")
+		if term, ok := cmdline.Quote("TERM=" + os.Getenv("TERM")); ok && os.Getenv("TERM") != "" {
+			words = append(words, term)
+		}
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
-func (o *runOptions) appendTo(f *os.File, args []string, nonce string) error {
+func (o *runOptions) appendTo(f *os.File, g *guest, nonce string) error {
 	own, err := os.Open(o.initrd)
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func (o *runOptions) appendTo(f *os.File, args []string, nonce string) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", o.initrd, err)
 	}
-	rest, err := image.Overlay(size, image.Settings{Cmdline: o.defaults(), Payload: args, Nonce: nonce})
+	rest, err := image.Overlay(size, image.Settings{Cmdline: o.defaults(g), Payload: g.args, Environ: g.environ, Nonce: nonce})
 	if err != nil {
 		return err
 	}
@@ -63,8 +66,8 @@ func (o *runOptions) appendTo(f *os.File, args []string, nonce string) error {
 	return err
 }
 
-func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, args []string, nonce string) error {
-	init, err := initPath(o.init)
+func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, g *guest, nonce string) error {
+	init, err := initPath(o.init, k.Arch)
 	if err != nil {
 		return err
 	}
@@ -72,14 +75,17 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, args
 	if err != nil {
 		return err
 	}
+	if err := checkMMIO(k, info.Config, m); err != nil {
+		return err
+	}
 	devices := image.Devices{
 		MMIO: m.Type == "microvm", Ports: true,
-		Disks: len(m.Disks) > 0, Net: m.Net.Card(),
+		Disks: len(m.Disks) > 0, Net: m.Net.Card(), Plan9: m.HasShare(qemu.Share9P), FS: m.HasShare(qemu.ShareVirtiofs),
 	}
 	spec := image.Spec{
-		Arch: k.Arch, Init: init, Payload: args, Busybox: findBusybox(o.busybox),
+		Arch: k.Arch, Init: init, Payload: g.args, Busybox: findBusybox(o.busybox, k.Arch),
 		Kernel: info, KernelLine: m.Cmdline, Modules: o.modules, OptionalModules: devices.Modules(),
-		Cmdline: o.defaults(), Nonce: nonce, Compression: image.None,
+		Cmdline: o.defaults(g), Environ: g.environ, Fstab: g.fstab, Mounted: g.mounted, Nonce: nonce, Compression: image.None,
 	}
 	if _, enforced := image.EnforcesSignatures(info.Config, m.Cmdline); !o.signedModules && info.Config != nil {
 		// Unsigned ones load much faster; a kernel that insists gets its own.
@@ -88,11 +94,14 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, args
 	if spec.Add, err = parseAdds(o.add); err != nil {
 		return err
 	}
+	spec.Add = append(spec.Add, g.copies...)
 	tree, _, err := image.Assemble(spec)
 	if err != nil {
-		return err
+		return withoutBusybox(err, spec)
 	}
-	w := bufio.NewWriterSize(f, 1<<20)
+	line := newProgress()
+	defer line.done()
+	w := bufio.NewWriterSize(line.counted(f, "image"), 1<<20)
 	if _, err := tree.Write(w, image.None); err != nil {
 		return err
 	}
@@ -103,19 +112,6 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, args
 func kernelInfo(k kernels.Kernel) (image.KernelInfo, error) {
 	config, err := kernels.ReadConfig(k.Config)
 	return image.KernelInfo{Release: k.Release, ModulesDir: k.Modules, Config: config}, err
-}
-
-// findBusybox is the busybox named, else that of this machine if it is
-// static: one with libraries would not run in an image without them.
-func findBusybox(named string) string {
-	if named != "" {
-		return named
-	}
-	p, err := exec.LookPath("busybox")
-	if err != nil {
-		return ""
-	}
-	return p
 }
 
 func parseAdds(args []string) ([]image.Add, error) {

@@ -3,13 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rambox/internal/kernels"
 )
@@ -46,19 +44,23 @@ func kernelFetchCommand() *cobra.Command {
 		Use:   "fetch [cloud|generic]",
 		Short: "Fetch a Debian kernel into the cache",
 		Long: `Fetch downloads Debian's newest kernel package and unpacks it into the cache, with its modules. Nothing is installed, and no root is
-needed. cloud (the default) is the small one for virtual machines, generic the one for real ones.`,
-		Args: cobra.MaximumNArgs(1),
+needed. cloud (the default where Debian has it: amd64, arm64) is the small one for virtual machines, generic the one for real ones.
+With the kernel of another architecture comes its busybox.`,
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: []string{"cloud", "generic"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			flavour := "cloud"
+			flavour := kernels.DefaultFlavour(arch)
 			if len(args) > 0 {
 				flavour = args[0]
 			}
-			if ifMissing {
-				if k, err := kernels.Find(flavour); err == nil && k.Arch == arch {
-					return nil
-				}
+			if ifMissing && isFetched(flavour, arch) {
+				return nil
 			}
-			k, err := kernels.Fetch(cmd.Context(), flavour, arch, progress())
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			line := newProgress()
+			k, err := kernels.Fetch(ctx, flavour, arch, line)
+			line.done()
 			if err != nil {
 				return err
 			}
@@ -72,18 +74,24 @@ needed. cloud (the default) is the small one for virtual machines, generic the o
 }
 
 func kernelBuildCommand() *cobra.Command {
-	o := kernels.BuildOptions{Progress: progress()}
+	var o kernels.BuildOptions
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build a small kernel from source",
 		Long: `Build configures a kernel by a profile, over the kernel's own tinyconfig, and checks that each wanted option was really set. Profiles:
-  run    what rambox run wants, with nothing in modules
-  micro  virtio-mmio only: no PCI, no ACPI
-  tiny   a serial console, and no network, block or PCI
-  node   a diskless PC that boots over the network`,
+
+    run    what rambox run wants, with nothing in modules
+    micro  virtio-mmio only: no PCI, no ACPI
+    tiny   a serial console, and no network, block or PCI
+    node   a diskless PC that boots over the network`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			k, err := kernels.Build(cmd.Context(), o)
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			line := newProgress()
+			o.Progress = line
+			k, err := kernels.Build(ctx, o)
+			line.done()
 			if err != nil {
 				return err
 			}
@@ -96,12 +104,4 @@ func kernelBuildCommand() *cobra.Command {
 	f.StringVar(&o.Arch, "arch", "amd64", "architecture by Go's name")
 	f.StringVar(&o.Source, "source", "debian", "directory of a kernel source tree, or debian for the newest linux-source package")
 	return cmd
-}
-
-// progress is where long work reports to: the terminal, if there is one.
-func progress() io.Writer {
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return os.Stderr
-	}
-	return io.Discard
 }

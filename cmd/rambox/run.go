@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +27,12 @@ const statusFailed = qemu.StatusFailed
 
 // runOptions are the flags of rambox run.
 type runOptions struct {
+	terminalOptions
+	debugOptions
+	shareOptions
+	timingsOptions
+	archOptions
+
 	kernel, initrd, init, busybox string
 	appendLine, memory, accel     string
 	net, mac                      string
@@ -35,8 +41,7 @@ type runOptions struct {
 	add                           []string
 	smp                           int
 	timeout                       time.Duration
-	shell, tty, keep, verbose     bool
-	signedModules, printQEMU      bool
+	signedModules, verbose        bool
 }
 
 func runCommand() *cobra.Command {
@@ -51,17 +56,27 @@ PROGRAM without a slash is looked up among busybox's applets, then in PATH of th
 machine. The libraries and the interpreter that it needs come along.
 
 Exit status: the program's own, else
-  123  the guest's kernel panicked, or the guest ended without a word
-  124  the time limit ran out
-  125  rambox, QEMU or the boot failed before the program ran
-  126  the program could not be executed
-  127  the program was not found
-  128+N  signal N killed the program`,
+
+    123  the guest's kernel panicked, or the guest ended without a word
+    124  the time limit ran out
+    125  rambox, QEMU or the boot failed before the program ran
+    126  the program could not be executed
+    127  the program was not found
+    128+N  signal N killed the program`,
 		Example: `  rambox run -- uname -a
   rambox run --memory 64M -- sh -c 'free; exit 42'
   rambox run --forward 8080:80 -- httpd -f -p 80
-  rambox run --shell`,
+  rambox run --shell
+  rambox run --arch arm64 -- ./prog
+  rambox run -it --memory 1G -- bash
+  rambox run --kernel run --gdb -- true
+  rambox run --share .,rw --cwd $PWD -- make check
+  go test -exec 'rambox run --' ./...`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := readProjectFile(cmd.Flags()); err != nil {
+				return err
+			}
+			o.memoryGiven = cmd.Flags().Changed("memory")
 			if !cmd.Flags().Changed("net") {
 				o.net = o.impliedNet()
 			}
@@ -71,29 +86,30 @@ Exit status: the program's own, else
 	f := cmd.Flags()
 	f.SetInterspersed(false)
 	f.StringVarP(&o.kernel, "kernel", "k", "", "kernel: a file, a release, or cloud, generic, run (default: what is there, see rambox kernel list)")
-	f.StringVarP(&o.initrd, "initrd", "i", "", "boot this image instead of building one; it must have Rambox's init")
+	f.StringVar(&o.initrd, "initrd", "", "boot this image instead of building one; it must have Rambox's init")
 	f.StringVarP(&o.appendLine, "append", "a", "", "more words for the kernel's command line")
-	f.StringVarP(&o.memory, "memory", "m", "256M", "memory, with a suffix K, M or G")
+	f.StringVarP(&o.memory, "memory", "m", "256M", "memory, with a suffix K, M or G; auto finds out the least with which the program ends with status 0")
 	f.IntVar(&o.smp, "smp", 1, "number of CPUs")
 	f.StringArrayVarP(&o.disks, "disk", "d", nil, "disk FILE[,ro][,format=qcow2]: /dev/vda, /dev/vdb, …")
 	f.StringVarP(&o.net, "net", "n", "", "network: none, user (QEMU's own), tap:DEVICE, or bridge:BRIDGE (default: none, or user with --forward)")
 	f.StringArrayVar(&o.forwards, "forward", nil, "[udp:][ADDRESS:]PORT:GUESTPORT: a port of 127.0.0.1, or of that address, leads to the guest; 0 takes a free one")
 	f.StringVar(&o.mac, "mac", "", "address of the network card (default: with tap and bridge a random one, else QEMU's)")
-	f.DurationVarP(&o.timeout, "timeout", "t", 0, "time limit from power-on to the program's end, such as 30s (default: none)")
+	f.DurationVar(&o.timeout, "timeout", 0, "time limit from power-on to the program's end, such as 30s (default: none)")
 	f.StringVar(&o.accel, "accel", "auto", "auto, kvm or tcg; auto takes KVM when it has been seen to boot the kernel")
-	f.StringVar(&o.machine, "machine", "", "QEMU's machine type: pc, q35, microvm (default: q35)")
+	f.StringVar(&o.machine, "machine", "", "QEMU's machine type: pc, q35, microvm, virt (default: q35, or virt where there is no PC)")
 	f.StringVar(&o.cpu, "cpu", "", "QEMU's CPU model (default: all that the accelerator has)")
-	f.BoolVar(&o.shell, "shell", false, "a shell on this terminal instead of a program")
-	f.BoolVar(&o.tty, "tty", false, "give the program a terminal (ctrl-a x ends the machine)")
 	f.StringArrayVar(&o.add, "add", nil, "file or directory SRC[:DST] to put into the image")
 	f.StringSliceVar(&o.modules, "modules", nil, "kernel modules besides those of the machine: names, or qemu, host, all")
 	f.BoolVar(&o.signedModules, "signed-modules", false, "keep the signatures of modules (checking one takes a kernel about 10 ms)")
 	f.StringVar(&o.init, "init", "", "Rambox's init (default: the one beside this program)")
-	f.StringVar(&o.busybox, "busybox", "", "static busybox for the image (default: that of this machine)")
-	f.BoolVar(&o.keep, "keep", false, "keep the image and say where it is")
-	f.BoolVar(&o.printQEMU, "print-qemu", false, "print QEMU's command line (with --keep it can be run)")
+	f.StringVar(&o.busybox, "busybox", "", "static busybox for the image, or none (default: that of this machine, or what kernel fetch --arch has brought)")
 	f.StringVar(&o.result, "result", "", "write how the run ended to this file, as JSON")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the kernel's console on standard error")
+	o.terminalOptions.register(f)
+	o.debugOptions.register(f)
+	o.shareOptions.register(f)
+	o.timingsOptions.register(f)
+	o.archOptions.register(f)
 	return cmd
 }
 
@@ -102,8 +118,21 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 		o.tty = true
 		args = slices.Concat([]string{"sh", "-l"}, args)
 	}
-	if len(args) == 0 && o.initrd == "" {
+	if len(args) == 0 && o.initrd == "" && o.init == "" { // an init may be a program itself: boot.Main
 		return errors.New("no program; want: rambox run -- PROGRAM, or rambox run --shell")
+	}
+	if err := o.terminalOptions.check(); err != nil {
+		return err
+	}
+	if err := o.timingsOptions.check(); err != nil {
+		return err
+	}
+	auto := o.memory == autoMemory
+	if auto {
+		if err := o.checkAuto(); err != nil {
+			return err
+		}
+		o.memory = fmt.Sprint(mostMemory, "M")
 	}
 	network, err := o.network()
 	if err != nil {
@@ -114,45 +143,84 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	kernel, err := kernels.Find(o.kernel)
+	guest, err := o.planGuest(args)
 	if err != nil {
 		return err
 	}
+	kernel, err := o.findKernel(guest)
+	if err != nil {
+		return err
+	}
+	if err := checkKernel(kernel); err != nil {
+		return err
+	}
+	kernel = kernel.Direct()
 	m, err := o.machineFor(kernel)
 	if err != nil {
 		return err
 	}
 	m.Net = network
+	if err := o.share(guest, kernel, &m); err != nil {
+		return err
+	}
 	nonce := qemu.NewNonce()
-	initrd, err := o.initramfs(kernel, m, args, nonce)
+	initrd, err := o.initramfs(kernel, m, guest, nonce)
 	if errors.Is(err, image.ErrNoProgram) {
-		return o.finish(qemu.Result{Status: qemu.StatusNotFound, Reason: qemu.ReasonNotFound, Message: err.Error()})
+		return o.finish(qemu.Result{Status: qemu.StatusNotFound, Reason: qemu.ReasonNotFound, Message: err.Error() + o.appletHint(args, kernel.Arch)})
 	}
 	if err != nil {
 		return err
 	}
 	defer initrd.Close()
-	if err := o.showMachine(m, initrd); err != nil {
+	if err := checkMemory(kernel, m, initrd); err != nil {
 		return err
 	}
+	s := qemu.Session{Machine: m, Initrd: initrd, Nonce: nonce, Timeout: o.timeout}
+	if auto {
+		return o.leastMemory(ctx, kernel, s)
+	}
+	return o.boot(ctx, kernel, s, args)
+}
+
+// boot runs the machine of a session whose image is there.
+func (o *runOptions) boot(ctx context.Context, kernel kernels.Kernel, s qemu.Session, args []string) error {
+	m := s.Machine
+	err := o.accelerate(ctx, kernel, &m)
+	if err != nil {
+		return err
+	}
+	if s.GDB, err = o.debugger(kernel); err != nil {
+		return err
+	}
+	if s.GDB != nil {
+		defer s.GDB.Close()
+		m.GDB = s.GDB.Addr
+	}
+	if err := o.showMachine(m, s.Initrd); err != nil {
+		return err
+	}
+	s.Machine = m
+	return o.session(ctx, s, args)
+}
+
+// accelerate chooses the machine's accelerator, and the clock that suits it.
+func (o *runOptions) accelerate(ctx context.Context, kernel kernels.Kernel, m *qemu.Machine) error {
 	cache, _ := kernels.CacheDir() // without one the answer is not remembered
-	accel, why, err := qemu.ChooseAccel(ctx, o.accel, m, cache)
+	accel, why, err := qemu.ChooseAccel(ctx, o.accel, *m, cache)
 	if err != nil {
 		return err
 	}
 	m.Accel = accel
+	m.Cmdline = strings.Join(append(clockWords(kernel, *m), m.Cmdline), " ")
 	if o.verbose {
 		fmt.Fprintf(os.Stderr, "rambox: kernel %s, accelerator %s (%s)\n", kernel.Release, accel, why)
 	}
-	return o.session(ctx, m, initrd, nonce)
+	return nil
 }
 
 // session connects the terminal or the pipes of this process with the guest.
-func (o *runOptions) session(ctx context.Context, m qemu.Machine, initrd *os.File, nonce string) error {
-	s := qemu.Session{
-		Machine: m, Initrd: initrd, Nonce: nonce, Timeout: o.timeout,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	}
+func (o *runOptions) session(ctx context.Context, s qemu.Session, args []string) error {
+	s.Stdin, s.Stdout, s.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if o.verbose {
 		s.ConsoleLog = os.Stderr
 	}
@@ -162,20 +230,34 @@ func (o *runOptions) session(ctx context.Context, m qemu.Machine, initrd *os.Fil
 	s.Signals = signals
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.TTY, s.Timings = o.tty, o.timings != ""
+	stop, resized, err := o.recording(&s, args)
+	if err != nil {
+		return err
+	}
+	restore := func() {}
 	if o.tty {
-		t, err := openTerminal(func() { cancel(errors.New("ended by ctrl-a x")) })
+		t, err := openTerminal(o.escape, cancel, resized)
 		if err != nil {
 			return err
 		}
-		defer t.restore()
-		s.TTY, s.Stdin, s.Winsize = true, t, t.sizes
+		restore = sync.OnceFunc(t.restore)
+		defer restore() // if we panic
+		s.Stdin, s.Winsize = t, t.sizes
+		s.Stdout = t.watch(s.Stdout)
 	}
 	result, err := qemu.Run(ctx, s)
-	if err != nil && result.Ok() {
-		// The program ended, but not all of its output has arrived.
-		return errors.Join(o.finish(result), err)
+	restore()
+	if !result.Ok() {
+		err = nil // the result has it
 	}
-	return o.finish(result)
+	ended := o.writeTimings(s.Machine.Accel, result, o.finish(result))
+	if err := errors.Join(err, stop()); err != nil {
+		// The program ended, but not all of its output has arrived.
+		fmt.Fprintf(os.Stderr, "rambox: %v\n", err)
+		return cmp.Or(ended, error(exitError(statusFailed)))
+	}
+	return ended
 }
 
 // finish tells how the run ended: to the user what is not the program's own
@@ -186,6 +268,9 @@ func (o *runOptions) finish(r qemu.Result) error {
 			fmt.Fprintf(os.Stderr, "--- the last of the guest's console ---\n%s\n---\n", lastLines(r.ConsoleTail, 40))
 		}
 		fmt.Fprintf(os.Stderr, "rambox: %s\n", cmp.Or(r.Message, r.Reason))
+		if again := o.again(os.Args, r); again != "" {
+			fmt.Fprintf(os.Stderr, "rambox: to see more of it: %s\n", again)
+		}
 	}
 	if o.result != "" {
 		b, err := json.MarshalIndent(r, "", "\t")
@@ -224,6 +309,12 @@ func (o *runOptions) machineFor(k kernels.Kernel) (qemu.Machine, error) {
 		m.Disks = append(m.Disks, disk)
 	}
 	words := append(m.BootArgs(), "rambox.rescue=poweroff")
+	if o.gdb != "" {
+		words = append(words, "nokaslr") // where the debugger looks for it
+	}
+	if o.timings != "" {
+		words = append(words, "rambox.timings")
+	}
 	if !o.verbose {
 		words = append(words, "quiet") // each character of the console costs
 	}
@@ -254,34 +345,4 @@ func parseDisk(s string) (qemu.Disk, error) {
 		return d, fmt.Errorf("--disk %s: %w", s, err)
 	}
 	return d, nil
-}
-
-// showMachine serves --keep and --print-qemu.
-func (o *runOptions) showMachine(m qemu.Machine, initrd *os.File) error {
-	m.Initrd = "IMAGE"
-	if o.keep {
-		kept, err := keepImage(initrd)
-		if err != nil {
-			return err
-		}
-		m.Initrd = kept
-		fmt.Fprintf(os.Stderr, "rambox: the image is %s\n", kept)
-	}
-	if o.printQEMU {
-		line, err := m.ShellLine()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(os.Stderr, line)
-	}
-	return nil
-}
-
-func keepImage(initrd *os.File) (string, error) {
-	f, err := os.CreateTemp("", "rambox-*.cpio")
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(f, io.NewSectionReader(initrd, 0, 1<<62))
-	return f.Name(), errors.Join(err, f.Close())
 }

@@ -43,26 +43,3 @@ func TestLastLines(t *testing.T) {
 		t.Errorf("lastLines = %q", got)
 	}
 }
-
-// TestEscapeKey feeds keys in every division into reads.
-func TestEscapeKey(t *testing.T) {
-	for _, tc := range []struct {
-		keys, want string
-		ended      bool
-	}{
-		{"plain", "plain", false},
-		{"\x01\x01", "\x01", false},
-		{"a\x01xb", "ab", true},
-		{"\x01y\x01x", "\x01y", true},
-		{"\x01\x01x", "\x01x", false},
-	} {
-		for cut := 0; cut <= len(tc.keys); cut++ {
-			ended := false
-			term := &terminal{end: func() { ended = true }}
-			got := string(term.filter([]byte(tc.keys[:cut]))) + string(term.filter([]byte(tc.keys[cut:])))
-			if got != tc.want || ended != tc.ended {
-				t.Errorf("%q cut at %d: %q, %v, want %q, %v", tc.keys, cut, got, ended, tc.want, tc.ended)
-			}
-		}
-	}
-}

@@ -15,14 +15,14 @@ var helperSchemes = map[string][]string{
 }
 
 // addHelpers puts the helpers of --with where init looks for them.
-func addHelpers(names []string) ([]image.Add, error) {
+func addHelpers(names []string, arch string) ([]image.Add, error) {
 	var adds []image.Add
 	for _, name := range names {
 		schemes, ok := helperSchemes[name]
 		if !ok {
 			return nil, fmt.Errorf("--with %s: there is no such helper; there is http-root", name)
 		}
-		host, err := besideUs(name)
+		host, err := besideUs(name, arch)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("--with %s: %w; run: make", name, err)
 		}

@@ -29,17 +29,26 @@ type result struct {
 // rambox runs the tool with a limit that no healthy run comes near.
 func rambox(t testing.TB, stdin []byte, args ...string) result {
 	t.Helper()
+	got, err := try(vmtest.Rambox(t), stdin, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// try is rambox for any goroutine.
+func try(program string, stdin []byte, args ...string) (result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, vmtest.Rambox(t), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		t.Fatalf("rambox %q: %v, %v\n%s", args, err, ctx.Err(), errs.String())
+		return result{}, fmt.Errorf("rambox %q: %v, %v\n%s", args, err, ctx.Err(), errs.String())
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}, nil
 }
 
 func run(t testing.TB, stdin []byte, args ...string) result {
@@ -248,22 +257,5 @@ func TestForgedStatus(t *testing.T) {
 		`cat /etc/rambox/nonce; for n in "" $(cat /proc/cmdline); do printf '\r\nrambox-%s: exit 0\r\n' "$n"; done; exit 7`)
 	if got.status != 7 {
 		t.Errorf("status %d, output %q", got.status, got.stdout)
-	}
-}
-
-// TestSoak boots RAMBOX_SOAK times in a row (make soak), or three times.
-func TestSoak(t *testing.T) {
-	n := 3
-	if s := os.Getenv("RAMBOX_SOAK"); s != "" {
-		if _, err := fmt.Sscan(s, &n); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range n {
-		want := i % 120
-		got := run(t, []byte("x"), "--", "sh", "-c", fmt.Sprintf("cat; exit %d", want))
-		if got.status != want || got.stdout != "x" || got.stderr != "" {
-			t.Fatalf("boot %d: status %d, want %d; output %q, error %q", i, got.status, want, got.stdout, got.stderr)
-		}
 	}
 }

@@ -3,117 +3,16 @@
 package run
 
 import (
-	"bytes"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
-
-	"rambox/internal/vmtest"
 )
-
-// screen is a terminal with a person at it.
-type screen struct {
-	t    *testing.T
-	pty  *os.File
-	tty  *os.File
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	text bytes.Buffer
-	read int
-}
-
-// sit starts rambox on a terminal of 30 rows and 100 columns.
-func sit(t *testing.T, args ...string) *screen {
-	t.Helper()
-	p, tty, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := pty.Setsize(p, &pty.Winsize{Rows: 30, Cols: 100}); err != nil {
-		t.Fatal(err)
-	}
-	s := &screen{t: t, pty: p, tty: tty}
-	s.cmd = exec.Command(vmtest.Rambox(t), append([]string{"run", "--kernel", vmtest.CloudKernel(t).Path}, args...)...)
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
-	s.cmd.Env = append(os.Environ(), "TERM=xterm-256color")
-	s.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := p.Read(buf)
-			s.mu.Lock()
-			s.text.Write(buf[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		s.cmd.Process.Kill()
-		p.Close()
-		tty.Close()
-	})
-	return s
-}
-
-func (s *screen) expect(text string) {
-	s.t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		s.mu.Lock()
-		b := s.text.Bytes()[s.read:]
-		i := bytes.Index(b, []byte(text))
-		if i >= 0 {
-			s.read += i + len(text)
-		}
-		s.mu.Unlock()
-		if i >= 0 {
-			return
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.t.Fatalf("the screen never showed %q:\n%s", text, s.text.String())
-}
-
-func (s *screen) send(text string) {
-	s.t.Helper()
-	if _, err := s.pty.Write([]byte(text)); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// end waits for rambox and returns its status.
-func (s *screen) end() int {
-	s.t.Helper()
-	timer := time.AfterFunc(40*time.Second, func() { s.cmd.Process.Kill() })
-	defer timer.Stop()
-	s.cmd.Wait()
-	return s.cmd.ProcessState.ExitCode()
-}
-
-func (s *screen) modes() unix.Termios {
-	s.t.Helper()
-	m, err := unix.IoctlGetTermios(int(s.tty.Fd()), unix.TCGETS)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return *m
-}
 
 func TestShell(t *testing.T) {
 	s := sit(t, "--shell")
 	before := s.modes()
+	s.start()
 	s.expect("# ")
 	s.send("stty size; tty; echo $TERM\n")
 	s.expect("30 100")
@@ -153,24 +52,42 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestTerminalAfterACrash: whatever ends the guest, the terminal is as before.
+// TestTerminalAfterACrash: whatever ends the guest or rambox, the terminal is as
+// before, and nothing is left.
 func TestTerminalAfterACrash(t *testing.T) {
 	for _, tc := range []struct {
-		name, keys string
-		want       int
+		name string
+		args []string
+		help string // what rambox says of the escape key
+		keys string
+		end  func(*screen)
+		want int
 	}{
-		{"kernel panic", "echo c > /proc/sysrq-trigger\n", 123},
-		{"escape", "\x01x", 130},
+		{name: "kernel panic", keys: "echo c > /proc/sysrq-trigger\n", want: 123},
+		{name: "escape", help: "ctrl-a x ends the machine", keys: "\x01x", want: 130},
+		{name: "another escape", args: []string{"--escape", "ctrl-]"}, help: "ctrl-] x ends the machine", keys: "\x01x\x1dx", want: 130},
+		{name: "no escape", args: []string{"--escape", "none"}, help: "there is no escape key", keys: "\x01x\x15exit 9\n", want: 9},
+		{name: "SIGTERM", end: func(s *screen) { s.signal(unix.SIGTERM) }, want: 143},
+		{name: "SIGHUP", end: func(s *screen) { s.signal(unix.SIGHUP) }, want: 129},
+		{name: "QEMU is killed", end: func(s *screen) { s.kill("qemu-system") }, want: 123},
+		{name: "rambox is killed", end: func(s *screen) { s.signal(unix.SIGKILL) }, want: -1},
+		{name: "rambox crashes", end: func(s *screen) { s.signal(unix.SIGSEGV) }, want: 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := sit(t, "--shell")
+			t.Parallel()
+			s := sit(t, append(tc.args, "--shell")...)
 			before := s.modes()
-			s.expect("ctrl-a x")
+			s.start()
+			s.expect(tc.help)
 			s.expect("# ")
+			if tc.end != nil {
+				tc.end(s)
+			}
 			s.send(tc.keys)
 			if got := s.end(); got != tc.want {
 				t.Errorf("status %d, want %d", got, tc.want)
 			}
+			s.mark.clean()
 			if s.modes() != before {
 				t.Error("the terminal is not as it was")
 			}
@@ -178,39 +95,71 @@ func TestTerminalAfterACrash(t *testing.T) {
 	}
 }
 
-// TestShellWithoutATerminal is refused with a reason.
-func TestShellWithoutATerminal(t *testing.T) {
-	got := run(t, nil, "--shell")
-	if got.status != 125 || !strings.Contains(got.stderr, "want a terminal") {
-		t.Errorf("status %d, error %q", got.status, got.stderr)
+// TestScreenAfterACrash: an editor's second screen, a hidden cursor and colours
+// go with the guest.
+func TestScreenAfterACrash(t *testing.T) {
+	s := sit(t, "--tty", "--", "sh", "-c", `printf '\033[?1049h\033[?25l\033[41mfull screen'; echo c > /proc/sysrq-trigger`)
+	s.start()
+	s.expect("full screen")
+	s.expect("\x1b[?1049l\x1b[?25h\x1b[m")
+	s.expect("Kernel panic")
+	if got := s.end(); got != 123 {
+		t.Errorf("status %d, want 123", got)
 	}
 }
 
-// TestInterrupted leaves nothing behind: no QEMU, and the status of a program
-// that a signal has ended.
-func TestInterrupted(t *testing.T) {
-	cmd := exec.Command(vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path, "--", "sh", "-c", "echo up; sleep 1000")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+// TestKeysDuringTheBoot: the escape key and ctrl-c end a machine whose program
+// does not run yet.
+func TestKeysDuringTheBoot(t *testing.T) {
+	for _, tc := range []struct{ name, keys, message string }{
+		{"escape", "\x01x", "stopped: ended by ctrl-a x"},
+		{"ctrl-c", "\x03", "stopped: ended by ctrl-c before the program ran"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			// No init of ours ever comes up.
+			s := sit(t, "--tty", "--append", "rdinit=/bin/sleep -- 1000", "--", "true")
+			before := s.modes()
+			s.start()
+			s.expect("ctrl-a x ends the machine")
+			s.send(tc.keys)
+			s.expect(tc.message)
+			if got := s.end(); got != 130 {
+				t.Errorf("status %d, want 130", got)
+			}
+			s.mark.clean()
+			if s.modes() != before {
+				t.Error("the terminal is not as it was")
+			}
+		})
+	}
+}
+
+// TestProgramOnATerminal is what -it promises: the program's terminal has the
+// size of ours at the start and after each change, and its keys.
+func TestProgramOnATerminal(t *testing.T) {
+	s := sit(t, "-it", "--", "sh", "-c", `stty size; trap 'stty size; echo chan""ged' WINCH; trap 'echo inter""rupted; exit 3' INT; echo rea""dy; while :; do sleep 1; done`)
+	s.start()
+	s.expect("30 100")
+	s.expect("ready")
+	if err := pty.Setsize(s.pty, &pty.Winsize{Rows: 41, Cols: 123}); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	s.expect("41 123")
+	s.expect("changed")
+	s.send("\x03")
+	s.expect("interrupted")
+	if got := s.end(); got != 3 {
+		t.Errorf("status %d, want 3", got)
 	}
-	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-	defer timer.Stop()
-	if _, err := out.Read(make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
-	children := vmtest.Command(t, "pgrep", "-P", strconv.Itoa(cmd.Process.Pid))
-	cmd.Process.Signal(unix.SIGINT)
-	cmd.Wait()
-	if got := cmd.ProcessState.ExitCode(); got != 130 {
-		t.Errorf("status %d, want 130", got)
-	}
-	for _, pid := range strings.Fields(children) {
-		if _, err := os.Stat("/proc/" + pid); err == nil {
-			t.Errorf("process %s still runs", pid)
+	s.mark.clean()
+}
+
+// TestShellWithoutATerminal is refused with a reason.
+func TestShellWithoutATerminal(t *testing.T) {
+	for _, args := range [][]string{{"--shell"}, {"--tty", "--", "true"}, {"-it", "--", "sh"}} {
+		got := run(t, nil, args...)
+		if want := "rambox: --shell and --tty want a terminal as standard input; without them, the program gets pipes\n"; got.status != 125 || got.stderr != want {
+			t.Errorf("%q: status %d, error %q, want 125 and %q", args, got.status, got.stderr, want)
 		}
 	}
 }

@@ -81,8 +81,12 @@ func (a arch) runs(m machine, kernel kernels.Config) error {
 	if m == a.machine {
 		return nil
 	}
-	if other, ok := archOf(m); !ok || other.name != a.compat {
+	other, ok := archOf(m)
+	switch {
+	case !ok:
 		return fmt.Errorf("built for %s, the image is for %s", m, a.name)
+	case other.name != a.compat:
+		return fmt.Errorf("built for %s, the image is for %s; for a machine of its own architecture: --arch %[1]s", m, a.name)
 	}
 	if kernel != nil && !has(kernel, a.option) {
 		return fmt.Errorf("built for %s, and the kernel was built without %s", m, a.option)

@@ -77,3 +77,24 @@ func hiddenByMount(name string) bool {
 	}
 	return strings.HasPrefix(name, "/var/run/")
 }
+
+// mountedPayload is the payload when it is below a directory that will be the host's own in the guest.
+func (s *Spec) mountedPayload() (e Entry, ok bool, err error) {
+	name := s.Payload[0]
+	if !path.IsAbs(name) || !s.isMounted(name) {
+		return Entry{}, false, nil
+	}
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNoProgram
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("payload %s: %w", name, err)
+	}
+	e, err = hostEntry(name, info, false)
+	e.Path, e.Source, e.origin = clean(name), "payload", named
+	return e, true, err
+}

@@ -16,12 +16,15 @@ import (
 // pathDirs is the PATH of programs in the guest (pkg/boot, shell.go).
 var pathDirs = [...]string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
+// Path is the PATH of programs in the guest.
+func Path() string { return strings.Join(pathDirs[:], ":") }
+
 // meetNeeds adds what the programs and scripts of the tree need: libraries and
 // interpreters. For a file that the user named, a need that cannot be met is
 // an error. For one below a directory that the user named it is a note: such
 // trees hold plug-ins that nobody loads. A directory that brings its own
-// loader gets nothing from the host.
-func (t *Tree) meetNeeds(a arch, kernel kernels.Config) (libraries, notes []string, err error) {
+// loader gets nothing from the host. More are programs outside the tree.
+func (t *Tree) meetNeeds(a arch, kernel kernels.Config, more []Entry) (libraries, notes []string, err error) {
 	l, err := newLinker(t)
 	if err != nil {
 		return nil, nil, err
@@ -30,7 +33,7 @@ func (t *Tree) meetNeeds(a arch, kernel kernels.Config) (libraries, notes []stri
 	seen := map[string]bool{}
 	for again := true; again; { // interpreters bring needs of their own
 		again = false
-		for _, e := range t.Entries() {
+		for _, e := range append(t.Entries(), more...) {
 			if seen[e.Path] || !mayBeProgram(e) {
 				continue
 			}

@@ -12,6 +12,7 @@ import (
 type Settings struct {
 	Cmdline string   // default parameters in the kernel's grammar; the kernel's own line wins
 	Payload []string // argv of the default payload
+	Environ []string // NAME=VALUE, over what the command line gives the payload
 	Locked  bool     // no shell, ever
 	Nonce   string   // marks the status lines on the console; see rambox run
 }
@@ -34,6 +35,14 @@ func (s Settings) entries() ([]Entry, error) {
 			}
 		}
 		file("payload", 0o644, strings.Join(s.Payload, "\x00")+"\x00")
+	}
+	if len(s.Environ) > 0 {
+		for _, e := range s.Environ {
+			if name, _, ok := strings.Cut(e, "="); !ok || name == "" || strings.ContainsRune(e, 0) {
+				return nil, fmt.Errorf("environment %q: want NAME=VALUE, without NUL bytes", e)
+			}
+		}
+		file("environ", 0o600, strings.Join(s.Environ, "\x00")+"\x00")
 	}
 	if s.Locked {
 		file("locked", 0o644, "")

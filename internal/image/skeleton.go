@@ -69,10 +69,14 @@ func (t *Tree) addInit(host string) error {
 		return err
 	}
 	for _, name := range initNames {
-		err := t.put(Entry{Path: name, Mode: fs.ModeSymlink | 0o777, Target: "/init", Source: "init", origin: ours}, false)
-		if err != nil {
+		if err := t.addInitName(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addInitName adds another name of init, unless there is something of that name.
+func (t *Tree) addInitName(name string) error {
+	return t.put(Entry{Path: name, Mode: fs.ModeSymlink | 0o777, Target: "/init", Source: "init", origin: ours}, false)
 }

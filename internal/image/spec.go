@@ -30,6 +30,10 @@ type Spec struct {
 	Locked   bool   // no shell, ever
 	Nonce    string // see Settings
 
+	Environ []string // see Settings
+	Fstab   []Fstab  // what is mounted besides what the image's own /etc/fstab says
+	Mounted []string // directories that will be the host's own, at the same paths: a payload below them stays there
+
 	Compression Compression // what Write will be asked for; "" for Zstd. Assemble checks that the kernel can unpack it
 	Epoch       time.Time   // time of all files; see ParseEpoch
 }
@@ -80,6 +84,8 @@ type builder struct {
 	arch   arch
 	tree   *Tree
 	report Report
+
+	mounted []Entry // programs that are not in the tree, because the machine will have the host's own
 }
 
 func (b *builder) userFiles() error {
@@ -122,6 +128,10 @@ func (b *builder) programs() error {
 }
 
 func (b *builder) payload() error {
+	if e, ok, err := b.spec.mountedPayload(); ok || err != nil {
+		b.mounted = append(b.mounted, e)
+		return err
+	}
 	at, err := b.tree.addPayload(b.spec.Payload[0])
 	if err != nil {
 		return err
@@ -131,7 +141,7 @@ func (b *builder) payload() error {
 }
 
 func (b *builder) needs() error {
-	libraries, notes, err := b.tree.meetNeeds(b.arch, b.spec.Kernel.Config)
+	libraries, notes, err := b.tree.meetNeeds(b.arch, b.spec.Kernel.Config, b.mounted)
 	b.report.Libraries = libraries
 	b.report.Notes = append(b.report.Notes, notes...)
 	return err
@@ -142,15 +152,22 @@ func (b *builder) modules() error {
 	if err != nil || s == nil {
 		return err
 	}
-	return b.tree.addModules(b.spec, s, &b.report)
+	if err := b.tree.addModules(b.spec, s, &b.report); err != nil || b.spec.Init == "" {
+		return err
+	}
+	// For the kernel's own calls; busybox's modprobe, if there is one, stays.
+	return b.tree.addInitName("sbin/modprobe")
 }
 
 func (b *builder) settings() error {
 	return b.tree.addSettings(Settings{
-		Cmdline: b.spec.Cmdline, Payload: b.report.Payload, Locked: b.spec.Locked, Nonce: b.spec.Nonce,
+		Cmdline: b.spec.Cmdline, Payload: b.report.Payload, Environ: b.spec.Environ, Locked: b.spec.Locked, Nonce: b.spec.Nonce,
 	})
 }
 
 func (b *builder) surroundings() error {
-	return b.tree.addSkeleton(cmp.Or(b.spec.Hostname, "rambox"))
+	if err := b.tree.addSkeleton(cmp.Or(b.spec.Hostname, "rambox")); err != nil {
+		return err
+	}
+	return b.tree.addFstab(b.spec.Fstab)
 }

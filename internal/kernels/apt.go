@@ -14,7 +14,10 @@ import (
 )
 
 // runner executes the host's tools.
-type runner struct{ ctx context.Context }
+type runner struct {
+	ctx    context.Context
+	report func(percent int) // how far apt-get is with a download; may be nil
+}
 
 // findTool looks a program up in PATH and where administrators' programs are, which a user's PATH may lack.
 func findTool(name string) (string, error) {
@@ -41,7 +44,11 @@ func (r runner) command(dir, name string, args ...string) (string, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	start := cmd.Run
+	if name == "apt-get" && r.report != nil {
+		start = func() error { return watched(cmd, r.report) }
+	}
+	if err := start(); err != nil {
 		if said := complaint(errs.String()); said != "" {
 			return "", fmt.Errorf("%s: %s", name, said)
 		}
@@ -79,6 +86,9 @@ func (f fetch) hostLists() (apt, error) {
 func (f fetch) ownLists() (apt, error) {
 	deb := debianArch(f.arch)
 	state := filepath.Join(f.tmp, "state")
+	if isDir(state) { // for an earlier package
+		return apt{run: f.run, conf: filepath.Join(f.tmp, "own.conf"), tmp: f.tmp}, nil
+	}
 	if err := os.MkdirAll(filepath.Join(state, "lists/partial"), 0o755); err != nil {
 		return apt{}, err
 	}
@@ -102,6 +112,7 @@ APT::Update::Error-Mode "any";
 		return apt{}, err
 	}
 	f.say("download package lists (%s)", deb)
+	f.run.report = func(percent int) { f.say("download package lists (%s): %d %%", deb, percent) }
 	_, a.stale = f.run.command(f.tmp, "apt-get", "-c", a.conf, "-q", "update")
 	return a, nil
 }
@@ -111,7 +122,7 @@ func (f fetch) apt(name, settings string) (apt, error) {
 	if err := os.MkdirAll(filepath.Join(cache, "archives/partial"), 0o755); err != nil {
 		return apt{}, err
 	}
-	settings += fmt.Sprintf("Dir::Cache %q;\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::Retries \"2\";\n", cache)
+	settings += fmt.Sprintf("Dir::Cache %q;\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::Retries \"2\";\n", cache) + statusOption()
 	a := apt{run: f.run, conf: filepath.Join(f.tmp, name), tmp: f.tmp}
 	return a, os.WriteFile(a.conf, []byte(settings), 0o644)
 }
@@ -135,7 +146,8 @@ func (l packageList) String() string {
 }
 
 // kernelPackage matches the packages that hold files of one kernel, as opposed to those that depend on the newest.
-var kernelPackage = regexp.MustCompile(`^linux-(?:image|base|binary|modules)-([0-9].*)$`)
+// A version has a dot: linux-image-686 is of the latter.
+var kernelPackage = regexp.MustCompile(`^linux-(?:image|base|binary|modules)-([0-9]+\..*)$`)
 
 // release is the kernel's, by the name of its package.
 func (l packageList) release() string {

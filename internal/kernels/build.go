@@ -78,11 +78,14 @@ func Build(ctx context.Context, o BuildOptions) (Kernel, error) {
 	if err := cmp.Or(b.target.checkTools(ctx, b.settings), keyErr); err != nil {
 		return Kernel{}, err
 	}
-	unlock, err := lockDir(b.out)
+	unlock, err := lockDir(ctx, b.out, b.log)
 	if err != nil {
 		return Kernel{}, err
 	}
 	defer unlock()
+	if k, ok := b.cached(key); ok {
+		return k, nil // the build that was waited for
+	}
 	if err := b.configure(ctx); err != nil {
 		return Kernel{}, err
 	}

@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -154,21 +156,41 @@ func TestBuild(t *testing.T) {
 
 func TestLockDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	unlock, err := lockDir(dir)
+	unlock, err := lockDir(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockDir(dir); !matches(err, "another build is at work in "+dir) {
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockDir(impatient, dir, nil); !errors.Is(err, context.Canceled) || !matches(err, "wait for another build in "+dir) {
 		t.Errorf("second lockDir error = %v", err)
+	}
+	said := make(chan string, 1)
+	second := make(chan error, 1)
+	go func() {
+		unlock, err := lockDir(t.Context(), dir, lineWriter(said))
+		if err == nil {
+			err = unlock()
+		}
+		second <- err
+	}()
+	if got, want := <-said, "waiting for another build in "+dir+"\n"; got != want {
+		t.Errorf("who waits is told %q, want %q", got, want)
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err = lockDir(dir)
-	if err != nil {
-		t.Fatalf("lockDir after unlock: %v", err)
+	if err := <-second; err != nil {
+		t.Errorf("lockDir after unlock: %v", err)
 	}
-	unlock()
+}
+
+// lineWriter sends what is written to it.
+type lineWriter chan string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	w <- string(p)
+	return len(p), nil
 }
 
 func TestCheckTools(t *testing.T) {

@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,8 @@ import (
 // whose dependencies are off, that another one selects, that this version has not.
 // The error has one line for each symbol that is not as wanted, with the fragment's
 // line and the reason, read from the Kconfig files of tree (srcArch is the directory
-// under arch/: "x86").
+// under arch/: "x86"). An optional symbol may be one that this source does not have
+// or that nobody can choose there.
 func checkSettings(want []Setting, got Config, tree fs.FS, srcArch string) error {
 	var lost []Setting
 	for _, s := range want {
@@ -26,12 +28,23 @@ func checkSettings(want []Setting, got Config, tree fs.FS, srcArch string) error
 	if err != nil {
 		return fmt.Errorf("%d symbols were not taken, %s first: %w", len(lost), lost[0].Symbol, err)
 	}
-	lines := make([]string, len(lost))
-	for i, s := range lost {
-		lines[i] = fmt.Sprintf("%s: CONFIG_%s=%s became %s: %s",
-			s.Where(), s.Symbol, s.Value, got.State(s.Symbol), k.explain(s, got))
+	var lines []string
+	for _, s := range lost {
+		if s.Optional && !k.canChoose(s.Symbol) {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s: CONFIG_%s=%s became %s: %s",
+			s.Where(), s.Symbol, s.Value, got.State(s.Symbol), k.explain(s, got)))
+	}
+	if lines == nil {
+		return nil
 	}
 	return fmt.Errorf("the kernel's configuration did not take what the fragments want:\n\t%s", strings.Join(lines, "\n\t"))
+}
+
+// canChoose reports whether a fragment can set a symbol in this source at all.
+func (k *kconfig) canChoose(symbol string) bool {
+	return slices.ContainsFunc(k.entries[symbol], func(e *kconfigEntry) bool { return e.prompt })
 }
 
 // explain says why a symbol has not the wanted value.

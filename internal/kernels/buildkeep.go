@@ -31,6 +31,7 @@ func (b *build) cached(key string) (Kernel, bool) {
 //	boot/vmlinuz-RELEASE  bzImage or Image
 //	boot/vmlinux-RELEASE  x86: without symbols, still with its PVH entry
 //	boot/config-RELEASE
+//	debug/vmlinux-RELEASE  with symbols, for a debugger
 //	key
 func (b *build) keep(ctx context.Context, key string) (Kernel, error) {
 	release, err := os.ReadFile(filepath.Join(b.out, "include", "config", "kernel.release"))
@@ -58,6 +59,13 @@ func (b *build) keep(ctx context.Context, key string) (Kernel, error) {
 		return Kernel{}, err
 	}
 	if err := copyFile(filepath.Join(boot, "config"+suffix), filepath.Join(b.out, ".config")); err != nil {
+		return Kernel{}, err
+	}
+	debug := filepath.Join(tmp, debugDir)
+	if err := os.Mkdir(debug, 0o755); err != nil {
+		return Kernel{}, err
+	}
+	if err := copyFile(filepath.Join(debug, "vmlinux"+suffix), filepath.Join(b.out, "vmlinux")); err != nil {
 		return Kernel{}, err
 	}
 	if b.target.pvh {

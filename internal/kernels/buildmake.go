@@ -75,7 +75,7 @@ func makeEnv(environ []string) []string {
 	return append(env, "LC_ALL=C")
 }
 
-// progress turns make's output into a line for every tenth of the work.
+// progress turns make's output into a line for every hundredth of the work.
 type progress struct {
 	log   io.Writer
 	total int
@@ -111,7 +111,7 @@ func (p *progress) line(line string) {
 		return
 	}
 	percent := func(steps int) int { return steps * 100 / p.total }
-	if now := percent(p.steps); now/10 > percent(p.steps-1)/10 && now <= 90 {
+	if now := percent(p.steps); now > percent(p.steps-1) && now < 100 {
 		fmt.Fprintf(p.log, "%3d %%  %s\n", now, strings.Join(strings.Fields(line), " "))
 	}
 }

@@ -46,7 +46,8 @@ func TestProgress(t *testing.T) {
 		total int
 		want  string
 	}{
-		{"as many steps as estimated", 40, " 10 %  CC a/3.o\n 20 %  CC a/7.o\n 30 %  CC a/11.o\n 40 %  CC a/15.o\n 50 %  CC a/19.o\n 60 %  CC a/23.o\n 70 %  CC a/27.o\n 80 %  CC a/31.o\n 90 %  CC a/35.o\n"},
+		{"as many steps as estimated", 10, " 10 %  CC a/0.o\n 20 %  CC a/1.o\n 30 %  CC a/2.o\n 40 %  CC a/3.o\n 50 %  CC a/4.o\n 60 %  CC a/5.o\n 70 %  CC a/6.o\n 80 %  CC a/7.o\n 90 %  CC a/8.o\n"},
+		{"many steps", 1000, "  1 %  CC a/9.o\n  2 %  CC a/19.o\n  3 %  CC a/29.o\n  4 %  CC a/39.o\n"},
 		{"more steps", 5, " 20 %  CC a/0.o\n 40 %  CC a/1.o\n 60 %  CC a/2.o\n 80 %  CC a/3.o\n"},
 		{"unknown", 0, ""},
 	}

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,8 @@ import (
 )
 
 // Fetch puts a Debian kernel into the cache and returns it; when the cache has that very version already, it downloads no kernel.
-// flavour is cloud (""), generic, rt, the release of a kernel, or the name of a package; arch is a GOARCH name ("" is the host's).
+// flavour is cloud, generic, rt, the release of a kernel, or the name of a package ("" is cloud where Debian has one, else
+// generic); arch is a GOARCH name ("" is the host's). For another architecture than the host's, its busybox comes along (see Busybox).
 // Nothing is installed: the package is unpacked into a directory beside the others, which gets its name when it is complete.
 // The host's package lists are used where they will do; otherwise lists are downloaded into a temporary directory, with the
 // host's sources and keys, so that neither root nor a change of the host's configuration is needed, not for other architectures either.
@@ -44,27 +46,22 @@ func Fetch(ctx context.Context, flavour, arch string, progress io.Writer) (Kerne
 // packageName is the Debian package that brings a flavour.
 func packageName(flavour, arch string) (string, error) {
 	deb := debianArch(arch)
+	if err := checkArch(arch); err != nil {
+		return "", err
+	}
+	if flavour == "" {
+		flavour = DefaultFlavour(arch)
+	}
 	switch {
-	case deb == "":
-		return "", fmt.Errorf("architecture %q: want amd64, 386, arm64 or riscv64", arch)
 	case strings.HasPrefix(flavour, "linux-image-"):
 		return flavour, nil
-	case flavour != "" && isDigit(flavour[0]):
+	case isDigit(flavour[0]):
 		return "linux-image-" + flavour, nil
-	case flavour == "generic" && arch == "386":
-		return "linux-image-686", nil
 	case flavour == "generic":
-		return "linux-image-" + deb, nil
-	case flavour == "":
-		return "linux-image-cloud-" + deb, nil
+		return "linux-image-" + cmp.Or(genericPackages[arch], deb), nil
 	default:
 		return "linux-image-" + flavour + "-" + deb, nil
 	}
-}
-
-// debianArch is Debian's name of a GOARCH; "" for those that Rambox does not know.
-func debianArch(arch string) string {
-	return map[string]string{"amd64": "amd64", "386": "i386", "arm64": "arm64", "riscv64": "riscv64"}[arch]
 }
 
 // fetch is one call of Fetch.
@@ -109,10 +106,13 @@ func (f fetch) fetch(pkg string) (Kernel, error) {
 	target := filepath.Join(f.kernels, packages.release())
 	if debs == nil {
 		f.say("%s is in the cache already", packages.release())
-		return loadFetched(target)
-	}
-	if err := f.unpack(debs, packages, target); err != nil {
+	} else if err := f.unpack(debs, packages, target); err != nil {
 		return Kernel{}, err
+	}
+	if f.arch != runtime.GOARCH {
+		if err := f.busybox(); err != nil {
+			return Kernel{}, err
+		}
 	}
 	return loadFetched(target)
 }
@@ -153,6 +153,7 @@ func (f fetch) obtain(pkg string) (packages packageList, debs []string, err erro
 		for _, p := range packages {
 			f.say("download %s %s (%s bytes)", p.name, p.version, p.size)
 		}
+		a.run.report = f.sayDownload(packages)
 		if debs, err = a.download(packages); err == nil {
 			return packages, debs, nil
 		}
@@ -185,10 +186,7 @@ func (f fetch) unpack(debs []string, packages packageList, target string) error 
 	if _, err := loadFetched(root); err != nil {
 		return err
 	}
-	if err := os.Rename(target, filepath.Join(f.tmp, "old")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("replace the cached kernel: %w", err)
-	}
-	return os.Rename(root, target)
+	return replaceDir(root, target, filepath.Join(f.tmp, "old"))
 }
 
 // arrange moves modules to lib/modules, where all but the newest packages have them, and drops the documentation.

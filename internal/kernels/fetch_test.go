@@ -3,6 +3,7 @@ package kernels
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ case "$(basename "$0") $3 $4" in
 	mkdir -p own; cp -r mirror/lists/. own; exit 0;;
 "apt-get -q download")
 	shift 4
+	printf 'dlstatus:1:0.0000:Retrieving\ndlstatus:1:0.4000:Retrieving\nx\ndlstatus:1:50.0000:Retrieving: it\n' >&3
 	for p; do
 		[ -e "mirror/${p%=*}_${p#*=}.deb" ] || { echo "E: Failed to fetch $p" >&2; exit 100; }
 		cp "mirror/${p%=*}_${p#*=}.deb" "$OLDPWD"
@@ -130,8 +132,12 @@ func (d *debian) fetch(version string) (progress string) {
 func TestFetch(t *testing.T) {
 	d := newDebian(t)
 	d.publish("1", "lib/modules", []string{"linux-image-"}, true)
-	if got := d.fetch("1"); strings.Contains(got, "lists") {
+	got := d.fetch("1")
+	if strings.Contains(got, "lists") {
 		t.Errorf("Fetch downloads lists although the host's will do:\n%s", got)
+	}
+	if want := "%[1]s: 0.0 of 0.0 MB (0 %%)\ndownload %[1]s: 0.0 of 0.0 MB (50 %%)\nunpack\n"; !strings.Contains(got, fmt.Sprintf(want, "linux-image-"+testRelease)) {
+		t.Errorf("Fetch does not tell how far the download is:\n%s", got)
 	}
 	if got := d.fetch("1"); strings.Contains(got, "unpack") || !strings.Contains(got, "already") {
 		t.Errorf("Fetch does not know what it has:\n%s", got)

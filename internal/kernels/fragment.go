@@ -16,6 +16,9 @@ type Setting struct {
 	Value  string // as in a .config: y, m, n, 14, 0x200000, "rambox" with its quotes
 	File   string // the fragment, for messages: "block.config"
 	Line   int    // from 1; 0 for a setting that stands in no file
+
+	// Optional: only where the source lets the symbol be chosen. See ParseFragment.
+	Optional bool
 }
 
 // Where says which line the setting is: "block.config:5".
@@ -47,14 +50,25 @@ func (s Setting) String() string {
 // It is stricter than conf_read_simple in scripts/kconfig/confdata.c, which
 // warns about any other line and goes on: here it is an error, and so is a
 // symbol that is set twice.
+//
+// The comment "# optional", or "# optional: WHY", makes the setting in the next
+// line one for those sources only that have the symbol and let it be chosen: an
+// older or a newer kernel may not.
 func ParseFragment(name string, data []byte) ([]Setting, error) {
 	var settings []Setting
 	seen := make(map[string]int)
+	optional := 0 // the line that says so of the next
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		symbol, value, ok := parseSetting(line)
+		if optional != 0 && !ok {
+			break
+		}
 		switch {
+		case isOptional(line):
+			optional = n
+			continue
 		case !ok && (line == "" || line[0] == '#'):
 			continue
 		case !ok:
@@ -63,12 +77,22 @@ func ParseFragment(name string, data []byte) ([]Setting, error) {
 			return nil, fmt.Errorf("%s:%d: %s is already set in line %d", name, n, symbol, seen[symbol])
 		}
 		seen[symbol] = n
-		settings = append(settings, Setting{Symbol: symbol, Value: value, File: name, Line: n})
+		settings = append(settings, Setting{Symbol: symbol, Value: value, File: name, Line: n, Optional: optional != 0})
+		optional = 0
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read fragment %s: %w", name, err)
 	}
+	if optional != 0 {
+		return nil, fmt.Errorf("%s:%d: optional: want a setting in the next line", name, optional)
+	}
 	return settings, nil
+}
+
+// isOptional reports whether a line is the comment that makes the next line optional.
+func isOptional(line string) bool {
+	rest, ok := strings.CutPrefix(line, "# optional")
+	return ok && (rest == "" || rest[0] == ':')
 }
 
 // parseSetting splits one line of a .config.

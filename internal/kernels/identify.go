@@ -7,13 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 )
 
-// identity is what a kernel image says of itself.
+// identity is what a kernel image says of itself. A zImage has no release that can be read.
 type identity struct{ release, arch string }
 
 // identify reads the header of a kernel image: a bzImage (Documentation/arch/x86/boot.rst), an arm64 or RISC-V Image
-// (Documentation/arch/{arm64/booting,riscv/boot-image-header}.rst) or a vmlinux (ELF).
+// (Documentation/arch/{arm64/booting,riscv/boot-image-header}.rst), a zImage (arch/arm/boot/compressed/head.S) or a vmlinux (ELF).
 func identify(r io.ReaderAt) (identity, error) {
 	head := make([]byte, 0x250)
 	n, err := r.ReadAt(head, 0)
@@ -33,12 +35,14 @@ func identify(r io.ReaderAt) (identity, error) {
 		return scanBanner(r, "arm64")
 	case at(0x38, "RSC\x05"):
 		return scanBanner(r, "riscv64")
+	case at(0x24, "\x18\x28\x6f\x01"):
+		return identity{arch: "arm"}, nil
 	case at(0, "\x1f\x8b"):
 		return identity{}, errors.New("a compressed image: unpack it with gunzip first")
 	case at(4, "zimg"):
 		return identity{}, errors.New("an EFI zboot image, which QEMU cannot boot directly: use the Image or vmlinux in it")
 	}
-	return identity{}, errors.New("not a Linux kernel: neither bzImage, Image nor vmlinux")
+	return identity{}, errors.New("not a Linux kernel: neither bzImage, Image, zImage nor vmlinux")
 }
 
 // identifyBzImage follows kernel_version, which counts from 0x200 to a string whose first word is the release.
@@ -64,7 +68,7 @@ func identifyELF(r io.ReaderAt) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("a damaged vmlinux: %w", err)
 	}
-	arches := map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_386: "386", elf.EM_AARCH64: "arm64", elf.EM_RISCV: "riscv64"}
+	arches := map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_AARCH64: "arm64", elf.EM_RISCV: "riscv64"}
 	arch, ok := arches[f.Machine]
 	if !ok {
 		return identity{}, fmt.Errorf("a program for %v, which Rambox does not boot", f.Machine)
@@ -96,6 +100,15 @@ func scanBanner(r io.ReaderAt, arch string) (identity, error) {
 			return identity{}, err
 		}
 	}
+}
+
+// releaseInName is the release of a kernel whose file has the usual name, vmlinuz-RELEASE.
+func releaseInName(path string) (string, error) {
+	_, release, _ := strings.Cut(filepath.Base(path), "-")
+	if release = releaseOf([]byte(release + "\x00")); release == "" {
+		return "", errors.New("a zImage does not say its release: name it vmlinuz-RELEASE")
+	}
+	return release, nil
 }
 
 // releaseOf is the word that text begins with if it is fit for a release, which names directories; else "".

@@ -19,7 +19,7 @@ type Kernel struct {
 	Path    string // the bzImage, Image or vmlinux
 	Modules string // directory …/lib/modules/<release>; "" if there is none
 	Config  string // the configuration it was built with; "" if there is none
-	Arch    string // GOARCH name: amd64, 386, arm64, riscv64
+	Arch    string // GOARCH name: amd64, 386, arm, arm64, riscv64
 	Origin  string // one of the Origin constants
 }
 
@@ -34,6 +34,9 @@ const (
 // which Rambox has built; "generic" when it names none.
 func (k Kernel) Flavour() string {
 	release := strings.TrimSuffix(k.Release, "-"+debianArch(k.Arch))
+	if generic := genericPackages[k.Arch]; generic != "" {
+		release = strings.TrimSuffix(release, "-"+generic)
+	}
 	if m := flavourWords.FindStringSubmatch(release); m != nil {
 		return strings.TrimPrefix(m[1], "rambox-")
 	}
@@ -55,9 +58,6 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "rambox"), nil
 }
 
-// fetchHint is what to do without a kernel.
-const fetchHint = "run: rambox kernel fetch"
-
 // Find returns the kernel that spec means: the path of an image; or a release or a flavour ("cloud", "generic", "run", "cloud-arm64"),
 // of which the newest in the cache, else in /boot, is taken, for the host's architecture unless only another's has the name.
 // "" is the newest cloud kernel of the cache, else the host's own.
@@ -78,11 +78,11 @@ func find(spec, cache, root string) (Kernel, error) {
 		return Kernel{}, err
 	}
 	if spec == "" {
-		return findDefault(all)
+		return findDefault(all, runtime.GOARCH)
 	}
 	for _, native := range []bool{true, false} {
 		for _, k := range all {
-			if (k.Arch == runtime.GOARCH) == native && (k.Release == spec || k.Flavour()+"-"+k.Arch == spec || native && k.Flavour() == spec) {
+			if (k.Arch == runtime.GOARCH) == native && k.is(spec) && (native || k.Flavour() != spec) {
 				return k, nil
 			}
 		}
@@ -90,26 +90,34 @@ func find(spec, cache, root string) (Kernel, error) {
 	if _, err := os.Stat(spec); err == nil {
 		return load(spec, OriginFile, root)
 	}
-	return Kernel{}, fmt.Errorf("kernel %s is neither a file nor in the cache nor readable in /boot; %s", spec, fetchHint)
+	return Kernel{}, fmt.Errorf("kernel %s is neither a file nor in the cache nor readable in /boot; %s", spec, fetchHint(""))
 }
 
-// findDefault picks from a list that is sorted as List's is.
-func findDefault(all []Kernel) (Kernel, error) {
+// is reports whether spec, which is no path, may mean k.
+func (k Kernel) is(spec string) bool {
+	return spec == k.Release || spec == k.Flavour() || spec == k.Flavour()+"-"+k.Arch
+}
+
+// findDefault picks one for arch from a list that is sorted as List's is.
+func findDefault(all []Kernel, arch string) (Kernel, error) {
 	var host *Kernel
 	running := runningRelease()
 	for i, k := range all {
 		switch {
-		case k.Arch != runtime.GOARCH:
-		case k.Origin == OriginCache && k.Flavour() == "cloud":
+		case k.Arch != arch:
+		case k.Origin == OriginCache && k.Flavour() == DefaultFlavour(arch):
 			return k, nil
 		case k.Origin == OriginBoot && (host == nil || k.Release == running):
 			host = &all[i]
 		}
 	}
-	if host == nil {
-		return Kernel{}, errors.New("no kernel: none in the cache, none readable in /boot; " + fetchHint)
+	switch {
+	case host != nil:
+		return *host, nil
+	case arch != runtime.GOARCH:
+		return Kernel{}, fmt.Errorf("no kernel for %s: none in the cache; %s", arch, fetchHint(arch))
 	}
-	return *host, nil
+	return Kernel{}, errors.New("no kernel: none in the cache, none readable in /boot; " + fetchHint(""))
 }
 
 // runningRelease is uname -r; "" where there is no /proc.
@@ -183,6 +191,9 @@ func load(path, origin, root string) (Kernel, error) {
 	}
 	defer f.Close()
 	info, err := identify(f)
+	if err == nil && info.release == "" {
+		info.release, err = releaseInName(path)
+	}
 	if err != nil {
 		return Kernel{}, fmt.Errorf("read kernel %s: %w", path, err)
 	}

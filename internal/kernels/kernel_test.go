@@ -34,6 +34,13 @@ func arm64Image(version string, at int) []byte {
 	return b
 }
 
+// zImage is the part of one that identify reads.
+func zImage() []byte {
+	b := make([]byte, 0x400)
+	binary.LittleEndian.PutUint32(b[0x24:], 0x016f2818)
+	return b
+}
+
 func TestIdentify(t *testing.T) {
 	damaged := bzImage("6.1.0 ", true)
 	damaged[0x20f] = 0xff
@@ -46,6 +53,7 @@ func TestIdentify(t *testing.T) {
 		"bzImage, 32 bits":  {image: bzImage("6.12.1 x", false), want: identity{"6.12.1", "386"}},
 		"Image":             {image: arm64Image("6.1.0-56-cloud-arm64 (x", 0x2000), want: identity{"6.1.0-56-cloud-arm64", "arm64"}},
 		"Image, on a seam":  {image: arm64Image("6.1.0-arm64 (x", 1<<20-20), want: identity{"6.1.0-arm64", "arm64"}},
+		"zImage":            {image: zImage(), want: identity{"", "arm"}},
 		"no version":        {image: bzImage("", true), errHas: "without a version"},
 		"bad offset":        {image: damaged, errHas: "without a version"},
 		"release of a path": {image: bzImage("6/../../etc x", true), errHas: "without a version"},
@@ -84,7 +92,7 @@ func FuzzIdentify(f *testing.F) {
 	f.Add([]byte("\x7fELF\x02\x01\x01"))
 	f.Fuzz(func(t *testing.T, image []byte) {
 		id, err := identify(bytes.NewReader(image))
-		if err == nil && (id.release == "" || id.arch == "" || strings.ContainsAny(id.release, "/ \x00\n")) {
+		if err == nil && (id.release == "" && id.arch != "arm" || id.arch == "" || strings.ContainsAny(id.release, "/ \x00\n")) {
 			t.Errorf("identify = %+v", id)
 		}
 	})
@@ -109,7 +117,10 @@ func TestFlavour(t *testing.T) {
 		{"6.1.0-56-cloud-amd64", "amd64", "cloud"},
 		{"6.1.0-56-amd64", "amd64", "generic"},
 		{"6.1.0-56-rt-amd64", "amd64", "rt"},
+		{"6.1.0-56-686", "386", "generic"},
 		{"6.1.0-56-686-pae", "386", "pae"},
+		{"6.1.0-56-armmp", "arm", "generic"},
+		{"6.1.0-56-armmp-lpae", "arm", "armmp-lpae"},
 		{"6.12.9+bpo-cloud-arm64", "arm64", "cloud"},
 		{"6.5.0-15-generic", "amd64", "generic"},
 		{"6.12.117-rambox", "amd64", "rambox"},
@@ -223,7 +234,7 @@ func TestFindDefault(t *testing.T) {
 		{[]Kernel{boot, running, older}, running.Release},
 		{[]Kernel{foreign}, ""},
 	} {
-		got, err := findDefault(tt.all)
+		got, err := findDefault(tt.all, runtime.GOARCH)
 		if got.Release != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("findDefault(%+v) = %+v, %v, want %s", tt.all, got, err, tt.want)
 		}

@@ -25,12 +25,17 @@ const (
 	failureValid = time.Hour
 )
 
-// ChooseAccel resolves the accelerator that was asked for: "kvm" and "tcg" are taken at their word, "auto" (or "") is
+// ChooseAccel resolves the accelerator that was asked for: "kvm" and "tcg" are taken at their word (only that KVM can be opened is looked into), "auto" (or "") is
 // kvm where it boots m's kernel, else tcg. why says in one line what an automatic choice rests on.
 // The answer of the proof is remembered in a file in dir; dir may be "", missing or read-only.
 func ChooseAccel(ctx context.Context, want string, m Machine, dir string) (accel, why string, err error) {
 	switch want {
-	case "kvm", "tcg":
+	case "tcg":
+		return want, "asked for", nil
+	case "kvm":
+		if err := openKVM("/dev/kvm"); err != nil {
+			return "", "", fmt.Errorf("accelerator kvm: %w; --accel auto does without where it must", err)
+		}
 		return want, "asked for", nil
 	case "", "auto":
 	default:
@@ -61,7 +66,7 @@ func openKVM(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no %s", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("no permission to open %s: be a member of the group kvm", path)
+		return fmt.Errorf("no permission to open %s: become a member of its group (usermod -aG kvm $USER, and log in again)", path)
 	case err != nil:
 		return err
 	}

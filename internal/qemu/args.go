@@ -15,30 +15,42 @@ const (
 
 // Args returns QEMU's argument vector, the program's name first. It is what Start executes: the console is descriptor 3,
 // the ports are 4 and up, then comes the tap device, also on a bridge; where QEMU's helper makes that one, Start leaves
-// its descriptor out. It does no I/O.
-func (m Machine) Args() ([]string, error) { return m.fdArgs(firstPortFD + len(m.Ports)) }
+// its descriptor out; then the connections to virtiofsd. It does no I/O.
+func (m Machine) Args() ([]string, error) {
+	fds := descriptors{tap: firstPortFD + len(m.Ports)}
+	next := fds.tap
+	if m.Net.Kind == "tap" || m.Net.Kind == "bridge" {
+		next++
+	}
+	for range m.virtiofs() {
+		fds.shares, next = append(fds.shares, next), next+1
+	}
+	return m.fdArgs(fds)
+}
 
-// fdArgs is Args with the tap device at a descriptor; -1 is none.
-func (m Machine) fdArgs(tapFD int) ([]string, error) {
-	return m.args(fmt.Sprintf("socket,id=console,fd=%d", consoleFD), tapFD)
+// descriptors are those of QEMU that not every machine has.
+type descriptors struct {
+	tap    int   // -1 is none
+	shares []int // of the virtiofs shares, in their order
+}
+
+// fdArgs is Args with other descriptors.
+func (m Machine) fdArgs(fds descriptors) ([]string, error) {
+	return m.args(fmt.Sprintf("socket,id=console,fd=%d", consoleFD), fds)
 }
 
 // ShellLine is a command line for a person to copy: the same machine with the console on the terminal (ctrl-a x quits) and
-// without the ports, so that an init of ours talks on the console.
+// without the ports, so that an init of ours talks on the console. virtiofsd, if it is needed, has to listen at TAG.sock.
 func (m Machine) ShellLine() (string, error) {
 	m.Ports = nil
-	argv, err := m.args("stdio,id=console,mux=on,signal=off", -1)
+	argv, err := m.args("stdio,id=console,mux=on,signal=off", descriptors{tap: -1})
 	if err != nil {
 		return "", err
 	}
-	argv = append(argv, "-mon", "chardev=console")
-	for i, a := range argv {
-		argv[i] = shellQuote(a)
-	}
-	return strings.Join(argv, " "), nil
+	return ShellWords(append(argv, "-mon", "chardev=console")...), nil
 }
 
-func (m Machine) args(console string, tapFD int) ([]string, error) {
+func (m Machine) args(console string, fds descriptors) ([]string, error) {
 	m = m.withDefaults()
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("virtual machine: %w", err)
@@ -57,20 +69,37 @@ func (m Machine) args(console string, tapFD int) ([]string, error) {
 	for i, d := range m.Disks {
 		argv = append(argv, "-drive", d.drive(i), "-device", fmt.Sprintf("%s,drive=disk%d", m.virtio("blk"), i))
 	}
-	argv = append(argv, m.Net.args(m.nic(), tapFD)...)
-	argv = append(argv, "-kernel", m.Kernel)
+	argv = append(argv, m.shareArgs(fds.shares)...)
+	argv = append(argv, m.Net.args(m.nic(), fds.tap)...)
+	if !m.Medium {
+		argv = append(argv, "-kernel", m.Kernel)
+	}
 	if m.Initrd != "" {
 		argv = append(argv, "-initrd", m.Initrd)
 	}
 	if m.Cmdline != "" {
 		argv = append(argv, "-append", m.Cmdline)
 	}
-	return append(argv, m.Extra...), nil
+	return append(append(argv, m.gdbArgs()...), m.Extra...), nil
+}
+
+// gdbArgs stops the machine before its first instruction, until a debugger lets it go on.
+func (m Machine) gdbArgs() []string {
+	if m.GDB == "" {
+		return nil
+	}
+	address := m.GDB
+	if host, port, ok := strings.Cut(m.GDB, ":"); strings.Contains(m.GDB, "/") {
+		address = "path=" + escape(m.GDB)
+	} else if ok {
+		address = "host=" + host + ",port=" + port
+	}
+	return []string{"-chardev", "socket,id=gdb,server=on,wait=off," + address, "-gdb", "chardev:gdb", "-S"}
 }
 
 // program is the name of QEMU's binary for the guest's architecture.
 func (m Machine) program() string {
-	names := map[string]string{"amd64": "x86_64", "386": "i386", "arm64": "aarch64"}
+	names := map[string]string{"amd64": "x86_64", "386": "i386", "arm64": "aarch64"} // the others are as Go says
 	if name, ok := names[m.Arch]; ok {
 		return "qemu-system-" + name
 	}
@@ -78,14 +107,17 @@ func (m Machine) program() string {
 }
 
 func (m Machine) machine() string {
+	machine := m.Type
 	switch {
 	case m.Type == "microvm":
-		return "microvm,acpi=off" // with ACPI, kernels wait for a timer that the machine lacks
+		machine += ",acpi=off" // with ACPI, kernels wait for a timer that the machine lacks
 	case m.Arch == "arm64" && m.Accel == "kvm":
-		return "virt,gic-version=host"
-	default:
-		return m.Type
+		machine += ",gic-version=host"
 	}
+	if len(m.virtiofs()) > 0 {
+		machine += ",memory-backend=ram"
+	}
+	return machine
 }
 
 // virtio names a virtio device on the machine's bus: a microVM has no PCI.
@@ -149,6 +181,15 @@ func memory(bytes int64) string {
 
 // escape doubles commas, which separate the options of one argument (QEMU's util/qemu-option.c).
 func escape(s string) string { return strings.ReplaceAll(s, ",", ",,") }
+
+// ShellWords is a command line for a POSIX shell.
+func ShellWords(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellQuote(w)
+	}
+	return strings.Join(quoted, " ")
+}
 
 // shellQuote makes one word of s for a POSIX shell.
 func shellQuote(s string) string {

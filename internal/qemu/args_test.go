@@ -32,11 +32,21 @@ func machines() map[string]Machine {
 		"microvm": {Arch: "amd64", Type: "microvm", Kernel: "k", Ports: ports, RNG: true, Net: Network{Kind: "user"}, Disks: []Disk{{Path: "/d"}}},
 		"arm64":   {Arch: "arm64", Kernel: "k", Ports: ports[:1]},
 		"riscv64": {Arch: "riscv64", Kernel: "k"},
+		"arm":     {Arch: "arm", Kernel: "k", Net: Network{Kind: "user"}},
 		"386":     {Arch: "386", Kernel: "k", Net: Network{Kind: "none"}},
 		"forward": {Arch: "arm64", Kernel: "k", Net: Network{Kind: "user", Forwards: []Forward{
 			{Proto: "tcp", Host: netip.MustParseAddrPort("127.0.0.1:8080"), Guest: 80},
 			{Proto: "udp", Host: netip.MustParseAddrPort("0.0.0.0:5353"), Guest: 53},
 		}}},
+		"shares": {Arch: "amd64", Kernel: "k", Memory: 1 << 30, Ports: ports[:1], Net: Network{Kind: "bridge", Link: "br0"}, Shares: []Share{
+			{Kind: Share9P, Dir: "/a,b c", Tag: "nine"},
+			{Kind: Share9P, Dir: "/src", Tag: "ro", ReadOnly: true},
+			{Kind: ShareVirtiofs, Dir: "/x", Tag: "fs0"},
+			{Kind: ShareVirtiofs, Dir: "/y", Tag: "fs1", ReadOnly: true},
+		}},
+		"microvm-shares": {Arch: "amd64", Type: "microvm", Kernel: "k", Shares: []Share{
+			{Kind: Share9P, Dir: "/a", Tag: "nine"}, {Kind: ShareVirtiofs, Dir: "/x", Tag: "fs"},
+		}},
 		"tap":    {Arch: "amd64", Type: "pc", Kernel: "k", Ports: ports, Net: Network{Kind: "tap", Link: "tap,0", MAC: "52:54:00:01:02:03"}},
 		"bridge": {Arch: "amd64", Type: "microvm", Kernel: "k", Net: Network{Kind: "bridge", Link: "br0", MAC: "52:54:00:01:02:03"}},
 	}
@@ -102,6 +112,12 @@ func TestArgsRefused(t *testing.T) {
 		"MAC address":  {Arch: "amd64", Kernel: "k", Net: Network{Kind: "user", MAC: "52:54"}},
 		"tap forward":  {Arch: "amd64", Kernel: "k", Net: Network{Kind: "tap", Link: "t", Forwards: []Forward{{Proto: "tcp"}}}},
 		"no port":      {Arch: "amd64", Kernel: "k", Net: Network{Kind: "user", Forwards: []Forward{{Proto: "tcp", Host: netip.MustParseAddrPort("127.0.0.1:0"), Guest: 1}}}},
+		"share's kind": {Arch: "amd64", Kernel: "k", Shares: []Share{{Kind: "nfs", Dir: "/a", Tag: "t"}}},
+		"share's path": {Arch: "amd64", Kernel: "k", Shares: []Share{{Kind: Share9P, Dir: "a", Tag: "t"}}},
+		"share's tag":  {Arch: "amd64", Kernel: "k", Shares: []Share{{Kind: Share9P, Dir: "/a"}}},
+		"long tag":     {Arch: "amd64", Kernel: "k", Shares: []Share{{Kind: ShareVirtiofs, Dir: "/a", Tag: strings.Repeat("t", 32)}}},
+		"same tag":     {Arch: "amd64", Kernel: "k", Shares: []Share{{Kind: Share9P, Dir: "/a", Tag: "t"}, {Kind: Share9P, Dir: "/b", Tag: "t"}}},
+		"odd memory":   {Arch: "amd64", Kernel: "k", Memory: 64<<20 + 1<<10, Shares: []Share{{Kind: ShareVirtiofs, Dir: "/a", Tag: "t"}}},
 		"disk":         {Arch: "amd64", Kernel: "k", Disks: []Disk{{}}},
 		"long line":    {Arch: "amd64", Kernel: "k", Cmdline: strings.Repeat("x", 2048)},
 	} {
@@ -119,8 +135,9 @@ func TestBootArgs(t *testing.T) {
 		want string
 	}{
 		{Machine{Arch: "amd64"}, "console=ttyS0 panic=-1 no_timer_check"},
-		{Machine{Arch: "amd64", Type: "microvm"}, "console=ttyS0 panic=-1 no_timer_check reboot=t"},
+		{Machine{Arch: "amd64", Type: "microvm"}, "console=ttyS0 panic=-1 no_timer_check reboot=t rambox.nopower=reboot"},
 		{Machine{Arch: "arm64"}, "console=ttyAMA0 panic=-1"},
+		{Machine{Arch: "arm"}, "console=ttyAMA0 panic=-1"},
 		{Machine{Arch: "riscv64"}, "console=ttyS0 panic=-1"},
 	} {
 		if got := strings.Join(tt.m.BootArgs(), " "); got != tt.want {

@@ -78,20 +78,36 @@ func (r *run) panicked(message string) {
 	}
 }
 
-// interrupted passes a signal on to the program. Where there is none to take it, a signal that asks a process to end
-// ends the session: then it returns true.
+// hangUpGrace is how long a guest that may write to a disk has to end its program in order.
+const hangUpGrace = 5 * time.Second
+
+// interrupted passes a signal on to the program. A signal that asks a process to end ends the session instead, which
+// interrupted tells by true: where there is no program to take it; when it is the second ctrl-c; and at a terminal, where the
+// keys are the program's and the signal is meant for us (interactive shells ignore SIGTERM).
 func (r *run) interrupted(sig os.Signal) bool {
 	n, ok := sig.(syscall.Signal)
 	if !ok {
 		return false
 	}
-	if r.started && r.verdict == nil {
-		r.say(fmt.Sprintf("signal %d", int(n))) // the architectures of Machine share the host's numbers
-		return false
-	}
+	ends := false
 	switch n {
 	case syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE:
-		r.cut = Result{Status: statusSignal + int(n), Reason: ReasonInterrupted, Signal: int(n), Message: fmt.Sprintf("stopped by signal %d (%v)", int(n), n)}
+		ends = true
+	}
+	running := r.started && r.verdict == nil
+	cut := Result{Status: statusSignal + int(n), Reason: ReasonInterrupted, Signal: int(n), Message: fmt.Sprintf("stopped by signal %d (%v)", int(n), n)}
+	switch again := r.asked; {
+	case running && (!ends || !r.s.TTY && (!again || n != syscall.SIGINT)):
+		r.asked = r.asked || n == syscall.SIGINT
+		r.say(fmt.Sprintf("signal %d", int(n))) // the architectures of Machine share the host's numbers
+		return false
+	case running && r.s.TTY && !again && r.s.Machine.Writable():
+		r.asked = true
+		r.say(fmt.Sprintf("signal %d", int(syscall.SIGHUP))) // the end of a terminal
+		r.setAlarm(hangUpGrace, cut)
+		return false
+	case ends:
+		r.cut = cut
 		return true
 	}
 	return false

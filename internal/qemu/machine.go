@@ -10,19 +10,22 @@ import (
 
 // Machine describes a virtual machine. The zero value is the host's architecture, 256 MiB, one CPU, no disk and no network.
 type Machine struct {
-	Arch    string   // GOARCH name: amd64, 386, arm64, riscv64; "" is the host's
-	Type    string   // pc, q35 or microvm (amd64, 386), virt (arm64, riscv64); "" is q35 or virt
+	Arch    string   // GOARCH name: amd64, 386, arm, arm64, riscv64; "" is the host's
+	Type    string   // pc, q35 or microvm (amd64, 386), virt (the others); "" is q35 or virt
 	Accel   string   // tcg or kvm; "" is tcg. "auto" is for ChooseAccel to resolve.
 	CPU     string   // QEMU's -cpu; "" is the richest model that costs nothing (see cpu)
 	Memory  int64    // bytes, at least 1 MiB; 0 is 256 MiB
 	SMP     int      // number of CPUs; 0 is 1
 	Kernel  string   // path of a bzImage, Image or (PVH) vmlinux
+	Medium  bool     // no kernel: the firmware boots from a medium, which is a disk or in Extra
 	Initrd  string   // path of an initramfs; "" is none
 	Cmdline string   // the kernel's command line, see BootArgs
 	Disks   []Disk   // /dev/vda, /dev/vdb, …
+	Shares  []Share  // directories of the host
 	Net     Network  // the network card
 	Ports   []string // names of virtio-serial ports
 	RNG     bool     // a virtio-rng device
+	GDB     string   // where the machine waits for a debugger: host:port, or a path with a slash; "" is nowhere. Start sets it for Options.GDB
 	Extra   []string // further arguments, passed as they are
 }
 
@@ -81,11 +84,12 @@ func (m Machine) cpu() string {
 // check reports what QEMU would refuse in words that do not help, or would accept and get wrong.
 func (m Machine) check() error {
 	types := map[string][]string{
-		"amd64": {"pc", "q35", "microvm"}, "386": {"pc", "q35", "microvm"}, "arm64": {"virt"}, "riscv64": {"virt"},
+		"amd64": {"pc", "q35", "microvm"}, "386": {"pc", "q35", "microvm"},
+		"arm": {"virt"}, "arm64": {"virt"}, "riscv64": {"virt"},
 	}
 	known, ok := types[m.Arch]
 	if !ok {
-		return fmt.Errorf("architecture %q: want amd64, 386, arm64 or riscv64", m.Arch)
+		return fmt.Errorf("architecture %q: want amd64, 386, arm, arm64 or riscv64", m.Arch)
 	}
 	if !slices.Contains(known, m.Type) {
 		return fmt.Errorf("machine type %q for %s: want %s", m.Type, m.Arch, strings.Join(known, ", "))
@@ -99,7 +103,7 @@ func (m Machine) check() error {
 		return fmt.Errorf("memory of %d bytes: want at least 1 MiB", m.Memory)
 	case m.SMP < 1:
 		return fmt.Errorf("%d CPUs: want at least one", m.SMP)
-	case m.Kernel == "":
+	case m.Kernel == "" && !m.Medium:
 		return errors.New("no kernel given")
 	case len(m.Cmdline) > m.cmdlineMax():
 		return fmt.Errorf("the kernel command line has %d bytes, an %s kernel keeps %d", len(m.Cmdline), m.Arch, m.cmdlineMax())
@@ -108,6 +112,9 @@ func (m Machine) check() error {
 		if d.Path == "" {
 			return errors.New("disk without a path")
 		}
+	}
+	if err := m.checkShares(); err != nil {
+		return err
 	}
 	if err := m.Net.check(); err != nil {
 		return fmt.Errorf("network %s: %w", m.Net, err)
@@ -122,7 +129,7 @@ func (m Machine) native() bool {
 
 // cmdlineMax is COMMAND_LINE_SIZE less the NUL, arch/*/include/uapi/asm/setup.h (v6.1).
 func (m Machine) cmdlineMax() int {
-	if m.Arch == "riscv64" {
+	if m.Arch == "riscv64" || m.Arch == "arm" {
 		return 1023
 	}
 	return 2047
@@ -130,7 +137,7 @@ func (m Machine) cmdlineMax() int {
 
 // Console names the kernel's device for the serial console, for console=.
 func (m Machine) Console() string {
-	if m.withDefaults().Arch == "arm64" {
+	if arch := m.withDefaults().Arch; arch == "arm64" || arch == "arm" {
 		return "ttyAMA0"
 	}
 	return "ttyS0"
@@ -138,20 +145,25 @@ func (m Machine) Console() string {
 
 // BootArgs are the words that the kernel's command line needs on this machine: the console; a panic ends QEMU
 // instead of hanging; a PC does not check its timer, because on a busy host a guest under TCG misses the ticks and panics
-// ("IO-APIC + timer doesn't work"); and a microVM without ACPI ends by a reset (triple fault) because it cannot power off.
+// ("IO-APIC + timer doesn't work"); and a microVM without ACPI ends by a reset (triple fault) because it cannot power off, which our init is told.
 func (m Machine) BootArgs() []string {
 	words := []string{"console=" + m.Console(), "panic=-1"}
 	if m.withDefaults().x86() {
 		words = append(words, "no_timer_check")
 	}
 	if m.Type == "microvm" {
-		words = append(words, "reboot=t")
+		words = append(words, "reboot=t", "rambox.nopower=reboot")
 	}
 	return words
 }
 
-// Writable reports whether the guest may change something that outlives it: by a disk, or by what Extra gives it.
+// Writable reports whether the guest may change something that outlives it: by a disk, a share, or by what Extra gives it.
 func (m Machine) Writable() bool {
+	for _, s := range m.Shares {
+		if !s.ReadOnly {
+			return true
+		}
+	}
 	for _, d := range m.Disks {
 		if !d.ReadOnly {
 			return true

@@ -37,7 +37,7 @@ func Run(ctx context.Context, s Session) (Result, error) {
 	m := s.Machine
 	m.Ports = []string{portControl, portStdin, portStdout, portStderr}
 	// The guest must outlive ctx by the moment that it takes to save its last words.
-	vm, err := Start(context.WithoutCancel(ctx), m, Options{Initrd: s.Initrd, Console: r.console})
+	vm, err := Start(context.WithoutCancel(ctx), m, Options{Initrd: s.Initrd, GDB: s.GDB, Console: r.console})
 	if err != nil {
 		r.stdout.end()
 		r.stderr.end()
@@ -61,6 +61,7 @@ type run struct {
 	drained  chan struct{} // console, control, stdout and stderr have been read to their ends
 	quit     chan struct{} // loop has returned
 	control  atomic.Bool   // the guest has spoken on the control port
+	timings  *timingsLog   // nil: nobody has asked
 
 	errMu sync.Mutex
 	errs  []error // failures of the caller's streams
@@ -74,6 +75,7 @@ type run struct {
 	panic   string  // the kernel's panic message
 	feeding bool    // stdin is on its way
 	started bool    // the program runs and can be sent signals
+	asked   bool    // a ctrl-c has been passed on: the next one is for us
 	done    bool    // all output is there
 	marks   struct{ boot, start, end time.Time }
 }
@@ -84,6 +86,9 @@ func newRun(s Session) *run {
 		statuses: make(chan status), panics: make(chan string, 1),
 		progress: make(chan struct{}, 1), broken: make(chan struct{}, 1), drained: make(chan struct{}), quit: make(chan struct{}),
 		alarm: time.NewTimer(math.MaxInt64),
+	}
+	if s.Timings {
+		r.timings = new(timingsLog)
 	}
 	if s.Timeout > 0 {
 		r.setAlarm(s.Timeout, Result{
@@ -135,6 +140,7 @@ func (r *run) run(ctx context.Context, vm *VM) (Result, error) {
 	res, err := r.result()
 	res.ConsoleTail = withoutStatus(vm.ConsoleTail(), r.s.Nonce)
 	res.Durations = r.durations(gone)
+	res.Timings = r.timings.between(vm.began, gone, r.control.Load())
 	return res, err
 }
 
@@ -145,7 +151,7 @@ func (r *run) connect() {
 	readers.Go(func() { r.stdout.copyFrom(r.vm.ports[portStdout], progress) })
 	readers.Go(func() { r.stderr.copyFrom(r.vm.ports[portStderr], progress) })
 	readers.Go(func() {
-		readStatuses(r.vm.ports[portControl], func(st status) {
+		readStatuses(r.vm.ports[portControl], r.timings, func(st status) {
 			r.control.Store(true)
 			r.report(st)
 		})

@@ -36,20 +36,22 @@ const (
 
 // Session is one run of a guest with Rambox's init in it.
 type Session struct {
-	Machine Machine   // Ports is set by Run
-	Initrd  *os.File  // the initramfs in an open file (MemFile); nil: Machine.Initrd
-	Nonce   string    // what the image has in /etc/rambox/nonce; "": status lines on the console are not looked for
-	Stdin   io.Reader // the program's standard input; nil is empty. A Read that is under way when Run returns goes on.
-	Stdout  io.Writer // nil discards. It may be slow: nothing is lost. Gets the console's text when the guest has no virtio-serial.
+	Machine Machine    // Ports is set by Run
+	Initrd  *os.File   // the initramfs in an open file (MemFile); nil: Machine.Initrd
+	GDB     *GDBServer // where the machine waits for a debugger before it boots; nil: it does not
+	Nonce   string     // what the image has in /etc/rambox/nonce; "": status lines on the console are not looked for
+	Stdin   io.Reader  // the program's standard input; nil is empty. A Read that is under way when Run returns goes on.
+	Stdout  io.Writer  // nil discards. It may be slow: nothing is lost. Gets the console's text when the guest has no virtio-serial.
 	Stderr  io.Writer
 
 	// TTY: Stdin and Stdout are a terminal in raw mode. Without it, and when the console is all the program has,
 	// the terminal's \r\n become \n again.
 	TTY        bool
 	Timeout    time.Duration    // from the start of QEMU to the program's end; 0 is none
+	Timings    bool             // the guest has been told, by rambox.timings, to report its boot
 	ConsoleLog io.Writer        // the console as it comes, less what is ours and the program's; nil is nobody
 	Winsize    <-chan Winsize   // passed on to the program's terminal
-	Signals    <-chan os.Signal // passed on to the program; before it runs, HUP, INT, QUIT and TERM end Run
+	Signals    <-chan os.Signal // passed on to the program; before it runs, HUP, INT, QUIT and TERM end Run, as do the second INT and, with TTY, any of them
 }
 
 // Winsize is the size of a terminal in characters.
@@ -65,6 +67,7 @@ type Result struct {
 
 	Durations   Durations `json:"durations"`
 	ConsoleTail string    `json:"console_tail"` // the last 64 KiB of the console
+	Timings     *Timings  `json:"-"`            // of the boot, with Session.Timings
 }
 
 // Durations are wall times in nanoseconds; 0 where it never came to that.

@@ -246,6 +246,54 @@ func TestSessionSignals(t *testing.T) {
 	if res, _ := g.result(); res.Status != 143 || res.Reason != ReasonSignal {
 		t.Errorf("TERM to the program: %+v", res)
 	}
+
+	g = startFake(t.Context(), t, Session{Signals: signals})
+	g.up()
+	g.stdin.Read(make([]byte, 1))
+	signals <- syscall.SIGINT
+	g.hear("signal 2")
+	signals <- syscall.SIGTERM
+	g.hear("signal 15")
+	signals <- syscall.SIGINT
+	if res, _ := g.result(); res.Status != 130 || res.Reason != ReasonInterrupted {
+		t.Errorf("the second INT: %+v", res)
+	}
+}
+
+// TestSessionSignalsAtATerminal: they are for us. A guest that writes to a disk may put it in order first.
+func TestSessionSignalsAtATerminal(t *testing.T) {
+	signals := make(chan os.Signal)
+	g := startFake(t.Context(), t, Session{Signals: signals, TTY: true})
+	g.up()
+	g.stdin.Read(make([]byte, 1))
+	signals <- syscall.SIGUSR1
+	g.hear("signal 10")
+	signals <- syscall.SIGTERM
+	if res, _ := g.result(); res.Status != 143 || res.Reason != ReasonInterrupted {
+		t.Errorf("TERM: %+v", res)
+	}
+
+	writable := Session{Signals: signals, TTY: true, Machine: Machine{Disks: []Disk{{Path: "/dev/null"}}}}
+	g = startFake(t.Context(), t, writable)
+	g.up()
+	g.stdin.Read(make([]byte, 1))
+	signals <- syscall.SIGTERM
+	g.hear("signal 1")
+	g.send(g.control, "signal 1 0 0\n")
+	g.end(Exit{})
+	if res, _ := g.result(); res.Status != 129 || res.Reason != ReasonSignal {
+		t.Errorf("TERM with a disk: %+v", res)
+	}
+
+	g = startFake(t.Context(), t, writable)
+	g.up()
+	g.stdin.Read(make([]byte, 1))
+	signals <- syscall.SIGTERM
+	g.hear("signal 1")
+	signals <- syscall.SIGTERM
+	if res, _ := g.result(); res.Status != 143 || res.Reason != ReasonInterrupted {
+		t.Errorf("TERM with a disk, twice: %+v", res)
+	}
 }
 
 func TestResultJSON(t *testing.T) {

@@ -22,8 +22,9 @@ import (
 
 // Options are what Start needs beyond the machine.
 type Options struct {
-	Initrd  *os.File  // initramfs in an open file, such as one from MemFile; replaces Machine.Initrd. Start does not close it.
-	Console io.Writer // gets the console's bytes as they come; nil is nobody. One that blocks stops the guest's console.
+	Initrd  *os.File   // initramfs in an open file, such as one from MemFile; replaces Machine.Initrd. Start does not close it.
+	GDB     *GDBServer // lets a debugger in; nil is none. Start does not close it.
+	Console io.Writer  // gets the console's bytes as they come; nil is nobody. One that blocks stops the guest's console.
 }
 
 // MemFile returns an empty file that exists only in memory and only as long as someone has it open (memfd_create(2)).
@@ -46,19 +47,23 @@ func Start(ctx context.Context, m Machine, opts Options) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, tapFD := firstPortFD+len(m.Ports), -1
+	fds := descriptors{tap: -1}
+	var more []*os.File
+	give := func(f *os.File) (fd int) {
+		more = append(more, f)
+		return firstPortFD + len(m.Ports) + len(more) - 1
+	}
 	if tap != nil {
 		defer tap.Close()
-		next, tapFD = next+1, next
+		fds.tap = give(tap)
 	}
 	if opts.Initrd != nil {
-		m.Initrd = fmt.Sprintf("/proc/self/fd/%d", next)
+		m.Initrd = fmt.Sprintf("/proc/self/fd/%d", give(opts.Initrd))
 	}
-	argv, err := m.fdArgs(tapFD)
-	if err != nil {
-		return nil, err
+	if opts.GDB != nil {
+		m.GDB = gdbFD(give(opts.GDB.file))
 	}
-	path, err := lookProgram(argv[0])
+	path, err := lookProgram(m.withDefaults().program())
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +72,24 @@ func Start(ctx context.Context, m Machine, opts Options) (*VM, error) {
 		return nil, err
 	}
 	defer closeAll(files)
-	cmd := exec.CommandContext(ctx, path, argv[1:]...)
-	cmd.ExtraFiles = slices.Clone(files)
-	for _, f := range []*os.File{tap, opts.Initrd} {
-		if f != nil {
-			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-		}
-	}
-	proc, err := startProcess(cmd)
+	servers, err := m.startServers(ctx)
 	if err != nil {
+		closeAll(conns)
+		return nil, err
+	}
+	defer closeAll(servers.conns)
+	for _, c := range servers.conns {
+		fds.shares = append(fds.shares, give(c))
+	}
+	argv, err := m.fdArgs(fds)
+	var proc process
+	if err == nil {
+		cmd := exec.CommandContext(ctx, path, argv[1:]...)
+		cmd.ExtraFiles = slices.Concat(files, more)
+		proc, err = startProcess(cmd)
+	}
+	if err != nil {
+		servers.stop()
 		closeAll(conns)
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
@@ -83,19 +97,30 @@ func Start(ctx context.Context, m Machine, opts Options) (*VM, error) {
 	for i, name := range m.Ports {
 		ports[name] = conns[1+i]
 	}
-	return newVM(proc, conns[0], ports, opts.Console), nil
+	return newVM(servers.join(proc), conns[0], ports, opts.Console), nil
 }
 
 // lookProgram finds QEMU. It never runs one from the current directory (exec.ErrDot).
 func lookProgram(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("find QEMU: %w; install it (Debian: apt-get install qemu-system-x86 or qemu-system-arm)", err)
+		return "", fmt.Errorf("find QEMU: %w; install it (Debian: apt-get install %s)", err, debianPackage(name))
 	}
 	return path, nil
 }
 
-// process is a running QEMU.
+// debianPackage is the package of Debian that has one of QEMU's programs.
+func debianPackage(name string) string {
+	switch strings.TrimPrefix(name, "qemu-system-") {
+	case "x86_64", "i386":
+		return "qemu-system-x86"
+	case "aarch64", "arm":
+		return "qemu-system-arm"
+	}
+	return "qemu-system-misc"
+}
+
+// process is a running program, QEMU unless something else is said.
 type process struct {
 	kill func()
 	wait func() Exit // may be called once; returns when the process has been reaped
@@ -117,6 +142,9 @@ func (e Exit) Err() error {
 	case e.Code == 0:
 		return nil
 	}
+	if advice := advise(e.Stderr); advice != "" {
+		return errors.New(advice)
+	}
 	if text := strings.TrimSpace(e.Stderr); text != "" {
 		return fmt.Errorf("%s: %s", what, strings.ReplaceAll(text, "\n", "; "))
 	}
@@ -129,7 +157,10 @@ func startProcess(cmd *exec.Cmd) (process, error) {
 	stderr := newTail(4 << 10)
 	cmd.Stderr = stderr
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setpgid = syscall.SIGKILL, true
 	started, ended := make(chan error), make(chan Exit, 1)
 	go func() {
 		runtime.LockOSThread()

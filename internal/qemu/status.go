@@ -91,9 +91,9 @@ func printable(s string) string {
 }
 
 // readStatuses calls each for every status line of the control port until it ends. A line that is too long or
-// makes no sense is dropped.
-func readStatuses(control io.Reader, each func(status)) {
-	r := bufio.NewReaderSize(control, maxLine)
+// makes no sense is dropped. Lines about the boot's timings go to log, which may be nil.
+func readStatuses(control io.Reader, log *timingsLog, each func(status)) {
+	r := bufio.NewReaderSize(control, log.longest())
 	for {
 		line, err := r.ReadSlice('\n')
 		for err == bufio.ErrBufferFull {
@@ -103,7 +103,11 @@ func readStatuses(control io.Reader, each func(status)) {
 		if err != nil {
 			return
 		}
-		if st, ok := parseStatus(strings.TrimRight(string(line), "\r\n")); ok {
+		text := strings.TrimRight(string(line), "\r\n")
+		if log.take(text) || len(text) > maxLine {
+			continue
+		}
+		if st, ok := parseStatus(text); ok {
 			each(st)
 		}
 	}

@@ -55,7 +55,7 @@ func TestReadStatuses(t *testing.T) {
 	long := strings.Repeat("x", 3*maxLine)
 	in := "boot\ngarbage\n\n\x00\xff\n" + long + "\nexit 1 2 " + long + "\nstart\r\nexit 3 0 0\nexit 4"
 	var got []string
-	readStatuses(strings.NewReader(in), func(st status) { got = append(got, st.kind) })
+	readStatuses(strings.NewReader(in), nil, func(st status) { got = append(got, st.kind) })
 	if diff := cmp.Diff([]string{"boot", "start", "exit"}, got); diff != "" {
 		t.Errorf("readStatuses(…) (-want +got):\n%s", diff)
 	}

@@ -17,6 +17,7 @@ type VM struct {
 	ports   map[string]*net.UnixConn
 	tail    *tail
 	kill    func()
+	began   time.Time     // QEMU was started
 	exit    Exit          // valid when ended is closed
 	ended   chan struct{} // QEMU has been reaped
 	silent  chan struct{} // the console has been read to its end
@@ -24,7 +25,7 @@ type VM struct {
 
 func newVM(proc process, console *net.UnixConn, ports map[string]*net.UnixConn, out io.Writer) *VM {
 	vm := &VM{
-		console: console, ports: ports, tail: newTail(consoleTail), kill: proc.kill,
+		console: console, ports: ports, tail: newTail(consoleTail), kill: proc.kill, began: time.Now(),
 		ended: make(chan struct{}), silent: make(chan struct{}),
 	}
 	go func() {

@@ -32,10 +32,10 @@ const bootLimit = 60 * time.Second
 
 // VM is a machine to boot.
 type VM struct {
-	Kernel  kernels.Kernel
-	Type    string // QEMU's machine type; "" is the default
-	Initrd  string // path of an image
-	Append  string // kernel parameters after those for the console
+	Kernel  kernels.Kernel // the zero value: the firmware boots what is in Disks or Extra
+	Type    string         // QEMU's machine type; "" is the default
+	Initrd  string         // path of an image
+	Append  string         // kernel parameters after those for the console
 	Disks   []qemu.Disk
 	Memory  int64         // bytes; 0 is 256 MiB
 	Ports   []string      // virtio-serial ports
@@ -65,6 +65,9 @@ func Start(t testing.TB, vm VM) *Guest {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "panic=-1" })
 	}
 	m.Cmdline = strings.Join(append(words, vm.Append), " ")
+	if vm.Kernel.Path == "" {
+		m.Medium, m.Cmdline = true, ""
+	}
 	limit := vm.Limit
 	if limit == 0 {
 		limit = bootLimit

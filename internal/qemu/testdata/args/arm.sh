@@ -1,0 +1,1 @@
+qemu-system-arm -nodefaults -no-user-config -display none -no-reboot -machine virt -accel tcg -cpu max -m 256M -smp 1 -chardev stdio,id=console,mux=on,signal=off -serial chardev:console -netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= -kernel k -mon chardev=console
