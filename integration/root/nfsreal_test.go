@@ -25,14 +25,15 @@ func TestNFSServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newNFSMachine(t)
 			m.start(t, k, server, name, tree(t, "remote", `echo "$1" >/new && echo "== written"`))
-			m.boots(t, vm)
+			m.boots(t, vm, name == "linux")
 			m.refuses(t, vm)
 		})
 	}
 }
 
-// boots has a client boot from the machine, in every version.
-func (m *nfsMachine) boots(t *testing.T, vm vmtest.VM) {
+// boots has a client boot from the machine, in every version; unless all is
+// set, only where the client writes, which shows more of a server.
+func (m *nfsMachine) boots(t *testing.T, vm vmtest.VM, all bool) {
 	const at = nfsServerIP + ":" + nfsExport
 	for _, tc := range []struct {
 		name, line, want string
@@ -47,6 +48,9 @@ func (m *nfsMachine) boots(t *testing.T, vm vmtest.VM) {
 		{"rootflags", "root=nfs4:" + at + " rootflags=minorversion=1,noatime", at + ", nfs4, ro,noatime,vers=4.1,", false},
 		{"overlay", "root=nfs4:" + at + ":vers=4.2 rambox.overlay", "overlay, overlay, rw", false},
 	} {
+		if !all && !tc.written {
+			continue
+		}
 		t.Run(tc.name, func(t *testing.T) {
 			vm.Append, vm.Extra = tc.line+nfsLine+" -- "+tc.name, m.connect(t)
 			boots(t, vm, "remote", "== from "+tc.want)
