@@ -23,7 +23,8 @@ HOST  = $(GO) build -trimpath
 PACKAGES = qemu-system-x86 qemu-system-arm busybox-static kmod cpio e2fsprogs xz-utils zstd lz4 \
 	flex bison bc libelf-dev gcc libc6-dev make perl procps ca-certificates \
 	iproute2 dnsmasq-base isc-dhcp-server isc-dhcp-client squashfs-tools erofs-utils \
-	xfsprogs btrfs-progs f2fs-tools dosfstools mtools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk debootstrap
+	xfsprogs btrfs-progs f2fs-tools dosfstools mtools exfatprogs ntfs-3g genisoimage xorriso udftools cryptsetup-bin lvm2 mdadm gdisk fdisk debootstrap \
+	isolinux syslinux-common systemd-boot-efi ovmf
 
 # Architectures of the guest. This machine's programs are in bin, the others' in bin/ARCH.
 ARCHES = amd64 386 arm arm64 riscv64

@@ -100,21 +100,37 @@ func (g *guest) addTest(t goTest) error {
 	return nil
 }
 
-// findKernel returns the kernel of a run. If none is named, and there is
-// something to share, the default gives way to one that can.
+// findKernel returns the kernel of a run. If none is named it is one of ours,
+// when it has been built, unless modules are asked for, which it has not; and if
+// there is something to share, the default gives way to one that can.
 func (o *runOptions) findKernel(g *guest) (kernels.Kernel, error) {
-	k, err := kernels.FindFor(o.kernel, o.arch)
-	if err != nil || o.kernel != "" || len(g.shares) == 0 {
-		return k, err
+	if o.kernel == "" && len(o.modules) == 0 {
+		profile := "run"
+		if o.machine == "microvm" {
+			profile = "micro"
+		}
+		if k, ok := kernels.FindBuilt(profile, o.arch); ok && o.canShare(g, k) {
+			return k, nil
+		}
 	}
-	if _, err := o.shareKind(k); err == nil {
-		return k, nil
+	k, err := kernels.FindFor(o.kernel, o.arch)
+	if err != nil || o.kernel != "" || o.canShare(g, k) {
+		return k, err
 	}
 	others, err := o.sharingKernels(k.Arch)
 	if err != nil || len(others) == 0 {
 		return k, err
 	}
 	return others[0], nil
+}
+
+// canShare reports whether the guest can have its shares with a kernel.
+func (o *runOptions) canShare(g *guest, k kernels.Kernel) bool {
+	if len(g.shares) == 0 {
+		return true
+	}
+	_, err := o.shareKind(k)
+	return err == nil
 }
 
 // sharingKernels are those of the cache with which this machine can share.
@@ -215,16 +231,20 @@ func (o *runOptions) copyShares(g *guest, k kernels.Kernel, m *qemu.Machine, why
 	return nil
 }
 
-// baseMemory is what a guest with Debian's kernel needs besides an image.
+// baseMemory is what a guest with Debian's kernel needs besides a copy.
 const baseMemory = 96 << 20
 
-// copyRoom is how much may be copied into a guest: the kernel has the
-// archive and its files in memory for a moment, and its root file system holds half of the memory at most.
-func copyRoom(memory int64) int64 { return max(0, (memory-baseMemory)/2) }
+// copyTimes is how often a copy is in a guest's memory while its image is unpacked; see checkMemory.
+const copyTimes = 3
 
+// copyRoom is how much may be copied into a guest.
+func copyRoom(memory int64) int64 { return max(0, (memory-baseMemory)/copyTimes) }
+
+// memoryFor is what to give a guest for a copy.
 func memoryFor(size int64) int64 {
 	const unit = 64 << 20
-	return (2*size + baseMemory + unit) / unit * unit
+	need := copyTimes*size + baseMemory
+	return (need + need/32 + 2*unit - 1) / unit * unit
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

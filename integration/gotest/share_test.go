@@ -69,10 +69,16 @@ func TestShareByCopy(t *testing.T) {
 		t.Errorf("output %q, error %q", got.stdout, got.stderr)
 	}
 	run("--share", rw+",rw", "--", "true").want(t, 125, "--share "+rw+",rw: kernel ", "can share no directory (9p: ")
-	if err := os.Truncate(filepath.Join(rw, "file"), 200<<20); err != nil {
-		t.Fatal(err)
+	size := func(mebibytes int64) {
+		t.Helper()
+		if err := os.Truncate(filepath.Join(rw, "file"), mebibytes<<20); err != nil {
+			t.Fatal(err)
+		}
 	}
-	run("--share", rw, "--", "true").want(t, 125, "holds 200.0 MiB: a guest with 256.0 MiB has room for 80.0 MiB; ", "--memory 512M")
+	size(53)
+	run("--share", rw, "--", "wc", "-c", rw+"/file").want(t, 0, "55574528 ")
+	size(200)
+	run("--share", rw, "--", "true").want(t, 125, "holds 200.0 MiB: a guest with 256.0 MiB has room for 53.3 MiB; ", "--memory 832M")
 }
 
 // TestShareChoosesTheKernel: without --kernel, one that can share is taken.

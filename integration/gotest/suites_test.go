@@ -104,7 +104,6 @@ func TestNetlink(t *testing.T) {
 		"TestXfrmMonitorExpire", // its authors skip it in CI: it hangs now and then
 		"TestIpsetMaxElements",  // 65,536 calls: 3 minutes without KVM
 		"TestLinkStats",         // compares the counters of two interfaces a moment apart
-		"TestRouteIifOption",    // fails on a host as well: it wants forwarding on in a fresh network namespace
 		"TestRouteViaAddDel",    // fails on a host as well
 	}, "|") + ")$"}
 	got, all := s.inGuest(t, dir)
