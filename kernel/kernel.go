@@ -3,7 +3,12 @@
 //
 // A fragment, NAME.config, is a piece of a kernel's .config about one topic.
 // The kernel is configured from nothing (allnoconfig), so a fragment says only
-// what it wants: a symbol that no fragment names is off.
+// what it wants: a symbol that no fragment names is off. Each wanted symbol must
+// end up as the fragment says, unless the line before it is
+//
+//	# optional: since 6.8
+//
+// and the source does not have the symbol, or does not let it be chosen.
 //
 // A profile, profiles/NAME, lists fragments. Its lines are
 //
@@ -15,11 +20,14 @@
 // The fragments of a profile do not contradict each other, so their order means
 // nothing: what differs between profiles is in a fragment of its own (size,
 // speed). Only the fragments that a user adds may override.
+//
+// The patches of patches/*.patch go over Debian's source. Each depends on a symbol
+// and changes no other kernel, and a source that one does not fit goes without it.
 package kernel
 
 import "embed"
 
-// FS holds *.config and profiles/*.
+// FS holds *.config, profiles/* and patches/*.
 //
-//go:embed *.config profiles/*
+//go:embed *.config profiles/* patches/*
 var FS embed.FS

@@ -78,12 +78,16 @@ func kernelBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build a small kernel from source",
-		Long: `Build configures a kernel by a profile, over the kernel's own tinyconfig, and checks that each wanted option was really set. Profiles:
+		Long: `Build configures a kernel from nothing (allnoconfig) by a profile, and checks that each wanted option was really set. Profiles:
 
     run    what rambox run wants, with nothing in modules
     micro  virtio-mmio only: no PCI, no ACPI
     tiny   a serial console, and no network, block or PCI
-    node   a diskless PC that boots over the network`,
+    node   a diskless PC that boots over the network
+    iso    any PC, from a CD or a stick
+
+The same source, settings and compiler give the same kernel, which is then built only once. docs/kernels.md says what is in the profiles and
+how to change them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -100,8 +104,9 @@ func kernelBuildCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Profile, "profile", "run", "run, micro, tiny or node")
+	f.StringVar(&o.Profile, "profile", "run", "run, micro, tiny, node or iso")
 	f.StringVar(&o.Arch, "arch", "amd64", "architecture by Go's name")
 	f.StringVar(&o.Source, "source", "debian", "directory of a kernel source tree, or debian for the newest linux-source package")
+	f.StringArrayVar(&o.Fragments, "fragment", nil, "file of CONFIG_NAME=value lines that go over the profile's")
 	return cmd
 }

@@ -43,6 +43,10 @@ type SystemdBoot struct {
 // loaders put before them.
 const maxCmdline = 2047 - 64
 
+// maxContent is a bit less than what fits on the largest FAT16 file system.
+// ISOLINUX cannot load more either: it has to put all below 2 GiB.
+const maxContent = 65500 * 32768
+
 // menuSeconds is how long the boot loaders wait for a choice.
 const menuSeconds = 3
 
@@ -82,6 +86,9 @@ func (d *Disc) Write(w io.Writer) (int64, error) {
 func (d *Disc) check() error {
 	if d.BIOS == nil && d.EFI == nil {
 		return errors.New("a disc for neither BIOS nor UEFI")
+	}
+	if d.Kernel.Size()+d.Initrd.Size() > maxContent {
+		return errors.New("the kernel and its initramfs come to more than 2 GiB, which boot loaders cannot load")
 	}
 	if len(d.Menu) == 0 {
 		return errors.New("a disc without anything to boot")

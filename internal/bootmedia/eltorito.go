@@ -3,7 +3,6 @@ package bootmedia
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // Platforms of El Torito; that of UEFI is from its specification, 13.3.2.1.
@@ -80,8 +79,7 @@ func patchISOLINUX(image []byte, descriptor, at uint32) ([]byte, error) {
 	return b[:len(image)], nil
 }
 
-// mbrCode is the most that a program in an MBR can have before what
-// patchISOLINUX's counterpart, the hybrid MBR, reads.
+// mbrCode is how long the program in a hybrid MBR is: behind it is what it reads.
 const mbrCode = 432
 
 // hybridMBR makes the image bootable from a USB stick too. BIOS runs code,
@@ -113,14 +111,5 @@ func hybridMBR(code []byte, isolinux, id uint32, volume, esp int64) ([]byte, err
 		put(1, 0, platformEFI, volume-esp, esp)
 	}
 	b[510], b[511] = 0x55, 0xaa
-	return b, nil
-}
-
-// readAll is the content of a small file.
-func readAll(f File) ([]byte, error) {
-	b, err := io.ReadAll(io.NewSectionReader(f.Data, 0, f.Data.Size()))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", f.Path, err)
-	}
 	return b, nil
 }

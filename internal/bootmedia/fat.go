@@ -11,10 +11,6 @@ import (
 	"unicode/utf16"
 )
 
-// maxFAT is what fits on the largest FAT16 file system. More could not be
-// loaded below 2 GiB anyway, where ISOLINUX has to put it.
-const maxFAT = 65524 * 32768
-
 const (
 	fatSector = 512 // also on a CD: firmware reads FAT by bytes there
 	fatRoot   = 512 // entries of the root directory, as others have it
@@ -47,11 +43,7 @@ type fatNode struct {
 // layoutFAT lays files out on a file system. Times before 1980 are 1980.
 func layoutFAT(files []File, id uint32, label string, t time.Time) (*fatVolume, error) {
 	root := &fatNode{}
-	total := int64(0)
 	for _, f := range files {
-		if total += f.Data.Size(); total > maxFAT {
-			return nil, fmt.Errorf("%s: the kernel and its initramfs come to more than 2 GiB, which firmware cannot load from this medium", f.Path)
-		}
 		root.add(strings.Split(f.Path, "/"), f.Data)
 	}
 	v := &fatVolume{at: map[string]int64{}}
@@ -61,7 +53,9 @@ func layoutFAT(files []File, id uint32, label string, t time.Time) (*fatVolume, 
 	table := newFATTable(v)
 	next := int64(2)
 	root.place(v.cluster, &next, table)
-	v.clustersTo(next)
+	if next != v.clusters+2 {
+		return nil, fmt.Errorf("the FAT has %d clusters, and %d are in use", v.clusters, next-2)
+	}
 	head := make([]byte, v.data)
 	v.bootSector(head, id, label)
 	for i := range int64(2) {
@@ -136,13 +130,6 @@ func (v *fatVolume) shape(root *fatNode) error {
 		return nil
 	}
 	return fmt.Errorf("the files need %d clusters, and FAT16 has 65524", v.clusters)
-}
-
-// clustersTo checks that placing has used what shape has counted.
-func (v *fatVolume) clustersTo(next int64) {
-	if next != v.clusters+2 {
-		panic(fmt.Sprintf("bootmedia: %d clusters counted, %d placed", v.clusters, next-2))
-	}
 }
 
 // place gives everything below n its clusters, in one piece each.

@@ -99,7 +99,8 @@ func isPower(n, least, most uint32) bool { return n&(n-1) == 0 && least <= n && 
 
 // measure finds where sections can go, in the table, the file and memory.
 func (s *stub) measure(b []byte, f *pe.File, opt *pe.OptionalHeader64) error {
-	first, end, next := uint64(opt.SizeOfHeaders), uint64(s.table), uint64(opt.SizeOfHeaders)
+	headers := uint64(opt.SizeOfHeaders)
+	first, end, next := headers, max(headers, uint64(s.table)), headers
 	for _, section := range f.Sections {
 		s.sections[section.Name] = true
 		if len(section.Name) > 8 {

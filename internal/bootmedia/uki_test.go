@@ -136,7 +136,7 @@ func TestUKIErrors(t *testing.T) {
 		{"Windows", put(24+68, 3), "its subsystem is 3"},
 		{"signed", put(24+112+4*8+4, 8), "signed"},
 		{"alignment", put(24+36, 1, 2), "aligned to 513"},
-		{"cut off", func(u *UKI) { u.Stub = u.Stub[:0x8000] }, "cut off"},
+		{"cut off", func(u *UKI) { u.Stub = u.Stub[:0x8000] }, "no program for UEFI"},
 		{"a UKI", func(u *UKI) {
 			var b bytes.Buffer
 			if _, err := u.Write(&b); err != nil {

@@ -21,7 +21,8 @@ type BuildOptions struct {
 	Profile string
 	// Arch is a GOARCH name; "" is the host's.
 	Arch string
-	// Source is a directory with a kernel's source, which is only read;
+	// Source is a directory with a kernel's source, which is only read, and gets none of
+	// package kernel's patches;
 	// "debian" for the newest linux-source package that apt knows; "" for the
 	// Debian source that is unpacked already, else as "debian".
 	Source string
@@ -68,6 +69,11 @@ func Build(ctx context.Context, o BuildOptions) (Kernel, error) {
 	}
 	if b.source, err = findSource(ctx, o.Source, cache, b.log); err != nil {
 		return Kernel{}, err
+	}
+	if b.source.cached {
+		if b.source, err = patchSource(ctx, b.source, kernel.FS, b.log); err != nil {
+			return Kernel{}, err
+		}
 	}
 	b.dir = filepath.Join(cache, "kernels", b.name())
 	b.out = filepath.Join(cache, "build", b.name()+"-"+b.source.id)

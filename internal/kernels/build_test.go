@@ -23,7 +23,7 @@ func TestNewBuildErrors(t *testing.T) {
 		options BuildOptions
 		err     string
 	}{
-		{"no such profile", BuildOptions{Profile: "fast", Arch: "amd64"}, `profile "fast": want micro, node, run, tiny`},
+		{"no such profile", BuildOptions{Profile: "fast", Arch: "amd64"}, `profile "fast": want iso, micro, node, run, tiny`},
 		{"no such architecture", BuildOptions{Profile: "run", Arch: "x86_64"}, `architecture "x86_64": kernels are built for amd64, 386, arm64`},
 		{"a profile for others", BuildOptions{Profile: "tiny", Arch: "arm64"}, "profile tiny: it is for amd64, 386, not for arm64"},
 		{"no such fragment", BuildOptions{Profile: "tiny", Arch: "386", Fragments: []string{dir + "/x"}}, "read fragment"},

@@ -67,7 +67,7 @@ func (t target) tools(settings []Setting) []tool {
 	}
 	need := []tool{
 		{"make", "make"}, {"gcc", "gcc"}, {t.prefix() + "gcc", gcc}, {t.prefix() + "ld", binutils},
-		{"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
+		{"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"}, {"patch", "patch"},
 	}
 	packers := map[string]tool{
 		"KERNEL_LZ4": {"lz4", "lz4"}, "KERNEL_ZSTD": {"zstd", "zstd"}, "KERNEL_XZ": {"xz", "xz-utils"},

@@ -21,6 +21,7 @@ type kernelSource struct {
 	id      string // a short name for its object directory: "debian", "4f1d0c2a"
 	version string // for people: "linux-source-6.12.117-1-deb12u1", or the directory
 	content string // changes whenever the tree does
+	cached  bool   // the tree is the cache's own
 }
 
 // debianTrees is the directory that keeps Debian's sources, unpacked.
@@ -110,7 +111,7 @@ func unpackedSource(cache string) (kernelSource, bool) {
 }
 
 func debianTree(cache, name string) kernelSource {
-	return kernelSource{dir: filepath.Join(debianTrees(cache), name), id: "debian", version: name, content: name}
+	return kernelSource{dir: filepath.Join(debianTrees(cache), name), id: "debian", version: name, content: name, cached: true}
 }
 
 // debianSource asks apt for the newest linux-source package and unpacks it,

@@ -114,7 +114,7 @@ func TestOurProfiles(t *testing.T) {
 			used[f.Name+".config"] = true
 		}
 	}
-	want := map[string]string{"run": "amd64 arm64", "micro": "amd64 arm64 386", "tiny": "amd64 386", "node": "amd64"}
+	want := map[string]string{"run": "amd64 arm64", "micro": "amd64 arm64 386", "tiny": "amd64 386", "node": "amd64", "iso": "amd64"}
 	if diff := cmp.Diff(want, archs); diff != "" {
 		t.Errorf("profiles and their architectures (-want +got):\n%s", diff)
 	}

@@ -1,10 +1,12 @@
 package kernels
 
 import (
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -24,6 +26,25 @@ func (k Kernel) Direct() Kernel {
 
 // Own reports whether Rambox has built k.
 func (k Kernel) Own() bool { return strings.Contains(k.Release, "-rambox-") }
+
+// FindBuilt returns the newest kernel in the cache that Rambox has built by a profile, for an architecture by its GOARCH name;
+// "" is the host's. ok is false if there is none.
+func FindBuilt(profile, arch string) (k Kernel, ok bool) {
+	all, err := List()
+	if err != nil {
+		return Kernel{}, false
+	}
+	return findBuilt(all, profile, cmp.Or(arch, runtime.GOARCH))
+}
+
+func findBuilt(all []Kernel, profile, arch string) (Kernel, bool) {
+	for _, k := range all {
+		if k.Origin == OriginCache && k.Own() && k.Arch == arch && k.Flavour() == profile {
+			return k, true
+		}
+	}
+	return Kernel{}, false
+}
 
 // startsByPVH reports whether path is an ELF image with the PVH entry: a note XEN_ELFNOTE_PHYS32_ENTRY
 // (include/xen/interface/elfnote.h), which is what QEMU looks for (read_pvh_start_addr, hw/i386/x86.c).

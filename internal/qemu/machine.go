@@ -146,8 +146,14 @@ func (m Machine) Console() string {
 // BootArgs are the words that the kernel's command line needs on this machine: the console; a panic ends QEMU
 // instead of hanging; a PC does not check its timer, because on a busy host a guest under TCG misses the ticks and panics
 // ("IO-APIC + timer doesn't work"); and a microVM without ACPI ends by a reset (triple fault) because it cannot power off, which our init is told.
+// With little memory the kernel has to grant what nobody will use: a Go program asks for 32 MiB at its start, which the
+// heuristic refuses a machine with less (__vm_enough_memory, mm/util.c). Kernels before 5.8, and those without PROC_SYSCTL, ignore the word.
 func (m Machine) BootArgs() []string {
+	const little = 64 << 20
 	words := []string{"console=" + m.Console(), "panic=-1"}
+	if m.Memory != 0 && m.Memory < little {
+		words = append(words, "sysctl.vm.overcommit_memory=1")
+	}
 	if m.withDefaults().x86() {
 		words = append(words, "no_timer_check")
 	}
