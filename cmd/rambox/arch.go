@@ -65,6 +65,19 @@ func isFetched(flavour, arch string) bool {
 	return err == nil
 }
 
+// machineFor is the machine type for a kernel if none is named: a PC of which the
+// kernel has no bus would be without any device.
+func machineFor(k kernels.Kernel) (string, error) {
+	config, err := kernels.ReadConfig(k.Config)
+	if err != nil {
+		return "", err
+	}
+	if pci, known := config.Enabled("PCI"); known && !pci && (k.Arch == "amd64" || k.Arch == "386") {
+		return "microvm", nil
+	}
+	return "", nil
+}
+
 // checkMMIO refuses devices that a kernel would not see: it finds those of a
 // microVM, which has no ACPI here, by its command line alone. Without devices
 // such a kernel is of use: the program has the console.

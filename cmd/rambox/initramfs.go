@@ -85,7 +85,7 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, g *g
 	spec := image.Spec{
 		Arch: k.Arch, Init: init, Payload: g.args, Busybox: findBusybox(o.busybox, k.Arch),
 		Kernel: info, KernelLine: m.Cmdline, Modules: o.modules, OptionalModules: devices.Modules(),
-		Cmdline: o.defaults(g), Environ: g.environ, Fstab: g.fstab, Mounted: g.mounted, Nonce: nonce, Compression: image.None,
+		Cmdline: o.defaults(g), Environ: g.environ, Fstab: g.fstab, Mounted: g.mounted, Nonce: nonce,
 	}
 	if _, enforced := image.EnforcesSignatures(info.Config, m.Cmdline); !o.signedModules && info.Config != nil {
 		// Unsigned ones load much faster; a kernel that insists gets its own.
@@ -95,6 +95,7 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, g *g
 		return err
 	}
 	spec.Add = append(spec.Add, g.copies...)
+	spec.Compression = packing(info.Config, m)
 	tree, _, err := image.Assemble(spec)
 	if err != nil {
 		return withoutBusybox(err, spec)
@@ -102,10 +103,20 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, g *g
 	line := newProgress()
 	defer line.done()
 	w := bufio.NewWriterSize(line.counted(f, "image"), 1<<20)
-	if _, err := tree.Write(w, image.None); err != nil {
+	if _, err := tree.Write(w, spec.Compression); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// packing chooses an image's compression: none, since it crosses no network and
+// unpacking takes time, unless memory is so scarce that the archive beside its
+// files, before the kernel gives it back, is what decides.
+func packing(config kernels.Config, m qemu.Machine) image.Compression {
+	if can, _ := config.Enabled("RD_GZIP"); can && m.Little() {
+		return image.Gzip
+	}
+	return image.None
 }
 
 // kernelInfo is what an image needs to know of a kernel.

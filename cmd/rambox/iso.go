@@ -58,9 +58,12 @@ func (o *isoOptions) make(args []string) error {
 	if o.boot == nil {
 		o.boot = have
 	}
+	if len(have) == 0 {
+		return fmt.Errorf("kernel %s is for %s, for which there are no boot loaders", k.Path, k.Arch)
+	}
 	for _, b := range o.boot {
 		if !slices.Contains(have, b) {
-			return fmt.Errorf("--boot %s: a medium for %s boots by %s", b, k.Arch, strings.Join(append(have, "nothing else"), ", "))
+			return fmt.Errorf("--boot %s: for %s want %s", b, k.Arch, strings.Join(have, ", "))
 		}
 	}
 	disc := bootmedia.Disc{Label: "RAMBOX", Menu: o.menu(k.Arch)}
@@ -103,7 +106,7 @@ func (o *isoOptions) findLoaders(disc *bootmedia.Disc, arch string) error {
 		}
 	}
 	if len(o.boot) == 0 {
-		return errors.New("--boot: want bios, uefi or both")
+		return errors.New("--boot: want bios or uefi, or both")
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ const mebibyte = 1 << 20
 
 // checkMemory refuses an image that cannot be unpacked, which a kernel would
 // say late and badly. Beside the kernel lie the image and what is unpacked from
-// it, and a tmpfs, which the root is unless something is to be mounted on it
-// (init_rootfs, init/do_mounts.c), takes at most half of what is free at the
+// it, and a tmpfs, which the root is unless something is to be mounted on it or
+// the line has another type (init_rootfs, init/do_mounts.c), takes at most half of what is free at the
 // start. So the image counts two or three times; a compressed one even more,
 // which is not looked into.
 func checkMemory(k kernels.Kernel, m qemu.Machine, initrd *os.File) error {
@@ -45,7 +45,9 @@ func checkMemory(k kernels.Kernel, m qemu.Machine, initrd *os.File) error {
 	}
 	image := info.Size()
 	times := int64(3)
-	if tmpfs, known := config.Enabled("TMPFS"); !known || !tmpfs || cmdline.Parse(m.Cmdline).Has("root") {
+	line := cmdline.Parse(m.Cmdline)
+	types, typed := line.Value("rootfstype")
+	if tmpfs, known := config.Enabled("TMPFS"); !known || !tmpfs || line.Has("root") || typed && !strings.Contains(types, "tmpfs") {
 		times = 2
 	}
 	need := times*image + kernel

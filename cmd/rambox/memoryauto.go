@@ -38,19 +38,24 @@ type memorySearch struct {
 	kernel  kernels.Kernel
 	session qemu.Session // that of the first run
 	input   *replay
-	limit   time.Duration // for each run; 0 is none
+	image   func(m qemu.Machine) (*os.File, error) // makes one for that memory
+	packed  *os.File                               // the image for little memory, once it has been needed
+	limit   time.Duration                          // for each run; 0 is none
 }
 
 // leastMemory runs the program once as ever, with much memory, and then silently
 // with less and less. It prints the least that was enough. The disks of the host
 // are not changed.
-func (o *runOptions) leastMemory(ctx context.Context, kernel kernels.Kernel, s qemu.Session) error {
+//
+// image makes the image for a machine; s has that for much memory.
+func (o *runOptions) leastMemory(ctx context.Context, kernel kernels.Kernel, s qemu.Session, image func(qemu.Machine) (*os.File, error)) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	if err := o.accelerate(ctx, kernel, &s.Machine); err != nil {
 		return err
 	}
-	f := memorySearch{o: o, kernel: kernel, session: s, input: newReplay(os.Stdin), limit: o.timeout}
+	f := memorySearch{o: o, kernel: kernel, session: s, input: newReplay(os.Stdin), image: image, limit: o.timeout}
+	defer f.close()
 	f.session.Stdout, f.session.Stderr = os.Stdout, os.Stderr
 	if o.verbose {
 		f.session.ConsoleLog = os.Stderr
@@ -105,8 +110,22 @@ func (f *memorySearch) run(ctx context.Context, mb int) (qemu.Result, error) {
 		m.Extra = append(m.Extra, "-snapshot") // the next run is to find what this one has found
 	}
 	s := f.session
+	if m.Little() && o.initrd == "" {
+		if f.packed == nil {
+			if f.packed, err = f.image(m); err != nil {
+				return qemu.Result{}, err
+			}
+		}
+		s.Initrd = f.packed
+	}
 	s.Machine, s.Stdin, s.Timeout = m, f.input.reader(), f.limit
 	return qemu.Run(ctx, s)
+}
+
+func (f *memorySearch) close() {
+	if f.packed != nil {
+		f.packed.Close()
+	}
 }
 
 // leastEnough looks for the least size, in MiB, with which try says nothing, which

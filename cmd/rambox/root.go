@@ -27,7 +27,7 @@ func execute(ctx context.Context, args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), buildCommand(), isoCommand(), ukiCommand(), inspectCommand(), explainCommand(), kernelCommand())
+	root.AddCommand(runCommand(), buildCommand(), isoCommand(), ukiCommand(), inspectCommand(), explainCommand(), kernelCommand(), serveCommand())
 	root.AddCommand(extraCommands()...)
 	addCompletions(root)
 	root.SetArgs(args)

@@ -96,7 +96,7 @@ Exit status: the program's own, else
 	f.StringVar(&o.mac, "mac", "", "address of the network card (default: with tap and bridge a random one, else QEMU's)")
 	f.DurationVar(&o.timeout, "timeout", 0, "time limit from power-on to the program's end, such as 30s (default: none)")
 	f.StringVar(&o.accel, "accel", "auto", "auto, kvm or tcg; auto takes KVM when it has been seen to boot the kernel")
-	f.StringVar(&o.machine, "machine", "", "QEMU's machine type: pc, q35, microvm, virt (default: q35, or virt where there is no PC)")
+	f.StringVar(&o.machine, "machine", "", "QEMU's machine type: pc, q35, microvm, virt (default: q35, or microvm for a kernel without PCI, or virt where there is no PC)")
 	f.StringVar(&o.cpu, "cpu", "", "QEMU's CPU model (default: all that the accelerator has)")
 	f.StringArrayVar(&o.add, "add", nil, "file or directory SRC[:DST] to put into the image")
 	f.StringSliceVar(&o.modules, "modules", nil, "kernel modules besides those of the machine: names, or qemu, host, all")
@@ -155,6 +155,11 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	kernel = kernel.Direct()
+	if o.machine == "" {
+		if o.machine, err = machineFor(kernel); err != nil {
+			return err
+		}
+	}
 	m, err := o.machineFor(kernel)
 	if err != nil {
 		return err
@@ -177,7 +182,9 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 	}
 	s := qemu.Session{Machine: m, Initrd: initrd, Nonce: nonce, Timeout: o.timeout}
 	if auto {
-		return o.leastMemory(ctx, kernel, s)
+		return o.leastMemory(ctx, kernel, s, func(m qemu.Machine) (*os.File, error) {
+			return o.initramfs(kernel, m, guest, nonce)
+		})
 	}
 	return o.boot(ctx, kernel, s, args)
 }
@@ -317,6 +324,11 @@ func (o *runOptions) machineFor(k kernels.Kernel) (qemu.Machine, error) {
 	}
 	if !o.verbose {
 		words = append(words, "quiet") // each character of the console costs
+	}
+	if m.Little() {
+		// A tmpfs holds at most half of what is free when the kernel starts, and
+		// the image is a large part of that. What comes later on the line wins.
+		words = append(words, "rootfstype=ramfs")
 	}
 	if o.appendLine != "" {
 		words = append(words, o.appendLine)

@@ -21,11 +21,8 @@ func TestGenericKernel(t *testing.T) {
 	} {
 		t.Run(tc.fs, func(t *testing.T) {
 			m := newMachine(t, k, disk(t, fileSystem(t, root, tc.fs), ""), tc.root)
-			// The shell that comes without the rest of the system.
-			g := vmtest.Start(t, line(m, "systemd.unit=rescue.target"))
-			maintenance(g)
-			g.Send("grep ' / ' /proc/mounts; poweroff -f\n")
-			vmtest.Contains(t, g.End(), tc.mount, "reboot: Power down")
+			out := vmtest.Boot(t, line(m, `rw init=/bin/sh -- -c "grep ' / ' /proc/mounts; exec poweroff -f"`))
+			vmtest.Contains(t, out, tc.mount, "reboot: Power down")
 		})
 	}
 }

@@ -40,7 +40,6 @@ fact argv $(tr '\0' ' ' </proc/1/cmdline)
 fact environment $(tr '\0' ' ' </proc/1/environ)
 fact hostname $(cat /proc/sys/kernel/hostname)
 fact tty $(tty)
-fact available $(awk '/^MemAvailable/ {print $2}' /proc/meminfo)
 fact leftovers $(ls -d /run/initramfs /run/rambox/* /newroot /init /run/net-* 2>/dev/null | grep -vx /run/rambox/boot.json)
 fact written $(cat /var/written 2>&1)
 date >/var/written && fact writable yes

@@ -3,6 +3,7 @@
 package debian
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,23 +13,13 @@ import (
 	"rambox/internal/vmtest"
 )
 
-// TestWords boots one Debian in other ways than to its default target.
-func TestWords(t *testing.T) {
+// TestInit boots a root to a program that is not its init, with arguments.
+func TestInit(t *testing.T) {
 	d := disk(t, fileSystem(t, newRoot(t, systemd), "ext4"), "")
 	m := newMachine(t, vmtest.CloudKernel(t), d, "root=/dev/disk/by-uuid/"+fsUUID+" rw")
-
-	t.Run("rescue", func(t *testing.T) {
-		// systemd reads this word from /proc/cmdline itself.
-		g := vmtest.Start(t, line(m, "systemd.unit=rescue.target"))
-		g.Expect("You are in rescue mode")
-		g.Expect("Press Enter for maintenance")
-	})
-
-	t.Run("init with arguments", func(t *testing.T) {
-		script := "echo pid-$$ $# $0 $1; grep ' / ' /proc/mounts; exec poweroff -f"
-		out := vmtest.Boot(t, line(m, `init=/bin/sh -- -c "`+script+`" zero "one word"`))
-		vmtest.Contains(t, out, "pid-1 1 zero one word", "/dev/vda / ext4 rw,", "reboot: Power down")
-	})
+	script := "echo pid-$$ $# $0 $1; grep ' / ' /proc/mounts; exec poweroff -f"
+	out := vmtest.Boot(t, line(m, `init=/bin/sh -- -c "`+script+`" zero "one word"`))
+	vmtest.Contains(t, out, "pid-1 1 zero one word", "/dev/vda / ext4 rw,", "reboot: Power down")
 }
 
 // TestOverlay boots a live system: a squashfs that cannot be written to, with
@@ -49,7 +40,12 @@ func TestOverlay(t *testing.T) {
 	vmtest.Contains(t, out, "everything is forgotten", "reboot: Power down")
 }
 
-// TestBusyboxInit boots the smallest system that one finds on a disk.
+// ballast is the size of a file in the image, in bytes. It is so large that a
+// system which still has it has too little memory left.
+const ballast = 192 << 20
+
+// TestBusyboxInit boots the smallest system that one finds on a disk, out of a
+// large image.
 func TestBusyboxInit(t *testing.T) {
 	root := t.TempDir()
 	vmtest.AddBusybox(t, root)
@@ -61,12 +57,21 @@ func TestBusyboxInit(t *testing.T) {
 	if err := os.Symlink("../bin/busybox", filepath.Join(root, "sbin/init")); err != nil {
 		t.Fatal(err)
 	}
-	m := newMachine(t, vmtest.CloudKernel(t), qemu.Disk{Path: vmtest.Ext4(t, root, "16")}, "root=/dev/vda")
+	file := filepath.Join(t.TempDir(), "ballast")
+	truncate(t, file, ballast>>20)
+	m := newMachine(t, vmtest.CloudKernel(t), qemu.Disk{Path: vmtest.Ext4(t, root, "16")}, "root=/dev/vda", "--add", file+":/ballast")
 	// By this word alone busybox starts a shell, and no inittab.
 	g := vmtest.Start(t, line(m, "single"))
 	g.Expect("/ # ")
-	g.Send("echo parent-$PPID; cat /proc/mounts; echo do''ne\n")
-	vmtest.Contains(t, g.Expect("done"), "parent-1", "/dev/vda / ext4 ro,")
+	g.Send("echo parent-$PPID; cat /proc/mounts /proc/meminfo; echo do''ne\n")
+	out := g.Expect("done")
+	vmtest.Contains(t, out, "parent-1", "/dev/vda / ext4 ro,")
+	var available int64 // KiB
+	if _, err := fmt.Sscanf(out[max(0, strings.Index(out, "MemAvailable")):], "MemAvailable: %d kB", &available); err != nil {
+		t.Errorf("MemAvailable: %v\n%s", err, out)
+	} else if available<<10 < memory-ballast {
+		t.Errorf("%d KiB of memory are available, want more than %d: has the initramfs been freed?", available, (memory-ballast)>>10)
+	}
 	g.Send("busybox poweroff\n")
 	vmtest.Contains(t, g.End(), "The system is going down NOW!", "reboot: Power down")
 }

@@ -103,6 +103,9 @@ func (s *stub) measure(b []byte, f *pe.File, opt *pe.OptionalHeader64) error {
 	first, end, next := headers, max(headers, uint64(s.table)), headers
 	for _, section := range f.Sections {
 		s.sections[section.Name] = true
+		if section.NumberOfRelocations > 0 {
+			return fmt.Errorf("the stub is not linked: its section %s has relocations", section.Name)
+		}
 		if len(section.Name) > 8 {
 			return fmt.Errorf("the stub has a section with the long name %s, which a program without symbols cannot have", section.Name)
 		}

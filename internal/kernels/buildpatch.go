@@ -30,7 +30,7 @@ func patchSource(ctx context.Context, src kernelSource, fsys fs.FS, log io.Write
 	if err != nil {
 		return src, err
 	}
-	unlock, err := lockDir(ctx, src.dir+".lock", log)
+	unlock, err := lockDir(ctx, filepath.Join(filepath.Dir(src.dir), ".lock-"+filepath.Base(src.dir)), log)
 	if err != nil {
 		return src, err
 	}

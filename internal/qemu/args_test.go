@@ -136,8 +136,8 @@ func TestBootArgs(t *testing.T) {
 	}{
 		{Machine{Arch: "amd64"}, "console=ttyS0 panic=-1 no_timer_check"},
 		{Machine{Arch: "amd64", Type: "microvm"}, "console=ttyS0 panic=-1 no_timer_check reboot=t rambox.nopower=reboot"},
-		{Machine{Arch: "amd64", Memory: 64 << 20}, "console=ttyS0 panic=-1 no_timer_check"},
-		{Machine{Arch: "amd64", Memory: 63 << 20}, "console=ttyS0 panic=-1 sysctl.vm.overcommit_memory=1 no_timer_check"},
+		{Machine{Arch: "amd64", Memory: 96 << 20}, "console=ttyS0 panic=-1 no_timer_check"},
+		{Machine{Arch: "amd64", Memory: 95 << 20}, "console=ttyS0 panic=-1 sysctl.vm.overcommit_memory=1 nokaslr no_timer_check"},
 		{Machine{Arch: "arm64"}, "console=ttyAMA0 panic=-1"},
 		{Machine{Arch: "arm"}, "console=ttyAMA0 panic=-1"},
 		{Machine{Arch: "riscv64"}, "console=ttyS0 panic=-1"},

@@ -147,12 +147,12 @@ func (m Machine) Console() string {
 // instead of hanging; a PC does not check its timer, because on a busy host a guest under TCG misses the ticks and panics
 // ("IO-APIC + timer doesn't work"); and a microVM without ACPI ends by a reset (triple fault) because it cannot power off, which our init is told.
 // With little memory the kernel has to grant what nobody will use: a Go program asks for 32 MiB at its start, which the
-// heuristic refuses a machine with less (__vm_enough_memory, mm/util.c). Kernels before 5.8, and those without PROC_SYSCTL, ignore the word.
+// heuristic refuses a machine with less (__vm_enough_memory, mm/util.c); and chance is not to place the kernel, because one
+// more MiB is needed where that cuts free memory badly. Kernels before 5.8, and those without PROC_SYSCTL, ignore the former.
 func (m Machine) BootArgs() []string {
-	const little = 64 << 20
 	words := []string{"console=" + m.Console(), "panic=-1"}
-	if m.Memory != 0 && m.Memory < little {
-		words = append(words, "sysctl.vm.overcommit_memory=1")
+	if m.Little() {
+		words = append(words, "sysctl.vm.overcommit_memory=1", "nokaslr")
 	}
 	if m.withDefaults().x86() {
 		words = append(words, "no_timer_check")
@@ -162,6 +162,9 @@ func (m Machine) BootArgs() []string {
 	}
 	return words
 }
+
+// Little reports whether m has so little memory that a guest has to be told: less than 96 MiB.
+func (m Machine) Little() bool { return m.withDefaults().Memory < 96<<20 }
 
 // Writable reports whether the guest may change something that outlives it: by a disk, a share, or by what Extra gives it.
 func (m Machine) Writable() bool {

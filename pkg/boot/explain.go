@@ -35,7 +35,7 @@ func (p Plan) String() string {
 	for _, m := range p.Late {
 		line("mount", "%s on %s type %s, after the modules", m.Source, m.Target, m.Type)
 	}
-	if p.Handoff != ToShell {
+	if !p.atOnce() {
 		line("modules", "by the devices found%s", prefixed(", and ", append(slices.Clone(p.Load), p.LoadFor...)))
 	}
 	line("network", "%s", p.Network)

@@ -55,7 +55,7 @@ func (p *Plan) network(args cmdline.Args) {
 	}
 	_, named := args.Value("hostname")
 	p.Network = Network{Mode: plan.Mode, Needed: plan.NeedNet || onNetwork, Wait: plan.Timeout, Params: params, Hostname: !named}
-	if p.Handoff == ToShell && p.Reason == string(ToShell) ||
+	if p.atOnce() ||
 		p.Handoff == ToRoot && !onNetwork && p.Root.Kind != RootHelper && plan.Mode == netcfg.ModeAuto || plan.Mode == netcfg.ModeOff {
 		p.Network = Network{Mode: netcfg.ModeOff}
 	}

@@ -171,7 +171,7 @@ func (m *pid1) carryOut(img Image) error {
 			m.log.Warnf("set hostname %q: %v", name, err)
 		}
 	}
-	if m.plan.Handoff == ToShell {
+	if m.plan.atOnce() {
 		return m.toShell()
 	}
 	m.hooks = hasHooks()
@@ -212,6 +212,8 @@ func (m *pid1) carryOut(img Image) error {
 		return err
 	}
 	switch m.plan.Handoff {
+	case ToShell:
+		return m.toShell()
 	case ToPayload:
 		return m.runPayload()
 	case ToInit:

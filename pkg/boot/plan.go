@@ -14,7 +14,7 @@ import (
 type Handoff string
 
 const (
-	ToShell   Handoff = "shell"   // a shell at once
+	ToShell   Handoff = "shell"   // a shell
 	ToInit    Handoff = "init"    // stay in RAM: exec the image's init
 	ToPayload Handoff = "payload" // run a program as a child, report its status
 	ToRoot    Handoff = "root"    // mount the root device, switch to it, exec its init
@@ -61,6 +61,10 @@ type Rescue struct {
 // nextInits are tried on a root when there is no init=. An init= that fails is
 // not followed by these, as in kernel_init of init/main.c (v6.12).
 var nextInits = [...]string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
+
+// atOnce tells whether the line says "shell", beside which nothing counts. A
+// shell for want of anything else comes when the machine is ready.
+func (p *Plan) atOnce() bool { return p.Handoff == ToShell && p.Reason == string(ToShell) }
 
 // NewPlan works out what the command line asks of an image. kernel is the
 // parsed /proc/cmdline; the image's defaults are read first, so it wins.

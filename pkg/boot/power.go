@@ -45,6 +45,7 @@ func (m *pid1) stopAll() {
 		default:
 		}
 		unix.Kill(-1, step.signal)
+		unix.Kill(-1, unix.SIGHUP)  // which shells at a terminal heed instead
 		unix.Kill(-1, unix.SIGCONT) // a stopped program could not obey
 		select {
 		case <-gone:

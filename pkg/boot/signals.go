@@ -41,12 +41,11 @@ var lethal = [...]os.Signal{
 }
 
 // useful are the other signals that serve knows. Programs send them, so they
-// can wait until there is one; rare are those that only systemd's tools and a
-// power supply send, which can wait until init has nothing else to do.
-var (
-	useful = [...]os.Signal{unix.SIGCHLD, unix.SIGUSR1, unix.SIGUSR2}
-	rare   = [...]os.Signal{unix.SIGPWR, unix.Signal(sigRTMin + 3), unix.Signal(sigRTMin + 4), unix.Signal(sigRTMin + 5)}
-)
+// can wait until there is one; the first may send one at once.
+var useful = [...]os.Signal{
+	unix.SIGCHLD, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPWR,
+	unix.Signal(sigRTMin + 3), unix.Signal(sigRTMin + 4), unix.Signal(sigRTMin + 5),
+}
 
 // notify takes over signals. Each costs two switches between threads, so it
 // is not done for those that nothing depends on.

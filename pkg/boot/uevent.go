@@ -106,12 +106,11 @@ func (m *pid1) follow() {
 // do then, looks after devices that appear.
 const idleAfter = 300 * time.Millisecond
 
-// followWhenIdle does so later, with all else that can wait, and looks for links that came in between. stop
+// followWhenIdle does so later, and looks for links that came in between. stop
 // ends it if it has not begun.
 func (m *pid1) followWhenIdle() (stop func() bool) {
 	return time.AfterFunc(idleAfter, func() {
 		m.spawn(func() {
-			m.notify(rare[:])
 			m.follow()
 			m.lookForLinks()
 		})
