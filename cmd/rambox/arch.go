@@ -65,9 +65,9 @@ func isFetched(flavour, arch string) bool {
 	return err == nil
 }
 
-// machineFor is the machine type for a kernel if none is named: a PC of which the
+// machineType is the machine type for a kernel if none is named: a PC of which the
 // kernel has no bus would be without any device.
-func machineFor(k kernels.Kernel) (string, error) {
+func machineType(k kernels.Kernel) (string, error) {
 	config, err := kernels.ReadConfig(k.Config)
 	if err != nil {
 		return "", err

@@ -147,18 +147,9 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	kernel, err := o.findKernel(guest)
+	kernel, err := o.chooseKernel(guest)
 	if err != nil {
 		return err
-	}
-	if err := checkKernel(kernel); err != nil {
-		return err
-	}
-	kernel = kernel.Direct()
-	if o.machine == "" {
-		if o.machine, err = machineFor(kernel); err != nil {
-			return err
-		}
 	}
 	m, err := o.machineFor(kernel)
 	if err != nil {
@@ -187,6 +178,22 @@ func (o *runOptions) run(ctx context.Context, args []string) error {
 		})
 	}
 	return o.boot(ctx, kernel, s, args)
+}
+
+// chooseKernel finds the kernel, in the form that starts soonest, and the machine
+// type that suits it.
+func (o *runOptions) chooseKernel(g *guest) (kernels.Kernel, error) {
+	k, err := o.findKernel(g)
+	if err != nil {
+		return k, err
+	}
+	if err := checkKernel(k); err != nil {
+		return k, err
+	}
+	if o.machine == "" {
+		o.machine, err = machineType(k)
+	}
+	return k.Direct(), err
 }
 
 // boot runs the machine of a session whose image is there.

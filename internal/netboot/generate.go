@@ -116,11 +116,14 @@ func archNamed(name string) Arch {
 // one that has said its IP address or UUID, and the reverse.
 func (m *Machines) Known(c Client) Client {
 	s, ok := m.Lookup(c.MAC)
-	if !ok && c.MAC == nil {
+	switch {
+	case ok || c.MAC != nil:
+	case c.UUID == "":
+		s, ok = m.At(c.IP)
+	case !blankUUID(c.UUID): // which firmware says that has none
 		m.All(func(candidate Status) bool {
 			known := Client{UUID: candidate.UUID}
-			ok = c.UUID != "" && known.HasUUID(c.UUID) || c.UUID == "" && c.IP.IsValid() && candidate.Addr == c.IP
-			s = candidate
+			ok, s = known.HasUUID(c.UUID), candidate
 			return !ok
 		})
 	}

@@ -121,3 +121,35 @@ func TestFrame(t *testing.T) {
 		t.Errorf("ARP: %s has %s, %v", who, sender, ok)
 	}
 }
+
+// TestKnown has machines whose firmware has no UUID, and an address that has
+// gone from one machine to another.
+func TestKnown(t *testing.T) {
+	const uuid = "44454c4c-3000-1031-8036-b4c04f4d3232"
+	a, b := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	addr := netip.MustParseAddr("192.0.2.7")
+	m, err := LoadMachines(&Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Unix(1e9, 0)
+	m.Leased(start, Client{MAC: a, UUID: "00000000-0000-0000-0000-000000000000"}, "first", addr)
+	m.Leased(start.Add(time.Hour), Client{MAC: b, UUID: uuid}, "second", addr)
+	for _, tc := range []struct {
+		name string
+		who  Client
+		want string // its host name
+	}{
+		{"by MAC", Client{MAC: a}, "first"},
+		{"by UUID", Client{UUID: uuid}, "second"},
+		{"by an address, the last to have had it", Client{IP: addr}, "second"},
+		{"a UUID of zeros is nobody's", Client{UUID: "00000000-0000-0000-0000-000000000000"}, ""},
+		{"a UUID of ones is nobody's", Client{UUID: "FFFFFFFF-ffff-ffff-ffff-ffffffffffff"}, ""},
+		{"another MAC", Client{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 3}, UUID: uuid}, ""},
+		{"nothing said", Client{}, ""},
+	} {
+		if got := m.Known(tc.who).Hostname; got != tc.want {
+			t.Errorf("%s: Known(%+v) is %q, want %q", tc.name, tc.who, got, tc.want)
+		}
+	}
+}
