@@ -151,6 +151,8 @@ func (c *Config) place(client Client, n node) netip.Addr {
 		return client.Relay
 	case client.IP.IsValid():
 		return client.IP
+	case client.Subnet.IsValid():
+		return client.Subnet.Addr()
 	case len(c.Subnets) == 1:
 		return c.Subnets[0].Prefix.Addr()
 	}

@@ -137,6 +137,7 @@ func TestConfigLookup(t *testing.T) {
 		{"first group", Client{MAC: mac("02:00:00:00:00:09"), Arch: ArchHTTPArm64}, Node{Kernel: "/d/Image", Image: "/images/first"}, true},
 		{"group by MAC", Client{MAC: mac("02:00:00:00:00:09")}, group, true},
 		{"refused group", Client{MAC: mac("0a:00:00:00:00:09"), Relay: netip.MustParseAddr("10.1.0.1")}, Node{Kernel: "/d/vmlinuz", Image: "/images/first", Append: "quiet", Refused: true}, true},
+		{"refused group, on the link", Client{MAC: mac("0a:00:00:00:00:09"), Subnet: netip.MustParsePrefix("10.1.0.0/24")}, Node{Kernel: "/d/vmlinuz", Image: "/images/first", Append: "quiet", Refused: true}, true},
 		{"unknown", Client{MAC: mac("0a:00:00:00:00:09")}, Node{Kernel: "/d/vmlinuz", Image: "/images/first", Append: "quiet", Refused: true}, false},
 	} {
 		got, known := c.Lookup(tc.client)

@@ -111,6 +111,9 @@ func (r *Responder) Reply(now time.Time, packet []byte, from Source) (Answer, er
 	if !x.server.IsValid() {
 		return Answer{}, nil // the link has no address yet
 	}
+	if x.subnet != nil {
+		x.c.Subnet = x.subnet.Prefix
+	}
 	x.mine = r.table.byKey[x.key]
 	if x.c.UUID == "" && x.mine != nil {
 		// The system after the firmware sends none, and is the same machine.

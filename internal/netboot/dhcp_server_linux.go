@@ -31,9 +31,9 @@ type DHCPOptions struct {
 	Config     DHCPConfig
 	Interfaces []string // their names; at least one
 	Store      Store
-	Journal    *Journal  // writes to the store
-	Machines   *Machines // gets to know who asks
-	Notify     func(Event)
+	Journal    *Journal    // writes to the store
+	Machines   *Machines   // gets to know who asks
+	Notify     func(Event) // must not add to Journal, which calls it and would wait for itself
 }
 
 // Counters are what a server has done since its start.

@@ -22,6 +22,7 @@ type Client struct {
 	IPXE        bool             // iPXE: it takes a script
 	IPXEHTTP    bool             // and can load by HTTP, as far as it says
 	Relay       netip.Addr       // giaddr; zero: on the link itself
+	Subnet      netip.Prefix     // the configured one that it is in; zero: unknown
 }
 
 // HasUUID tells whether the machine has this UUID. Firmware sends the bytes as
