@@ -140,7 +140,7 @@ func TestSwitchRoot(t *testing.T) {
 			g.want("echo \"$first\" | grep -v '^lo '", tc.state)
 			g.want("cat /sys/class/net/eth0/flags", tc.flags)
 			if tc.line == "" {
-				g.want("ls /run", "initramfs\n")
+				g.want("ls /run /run/rambox", "/run:\ninitramfs  rambox\n\n/run/rambox:\nboot.json\n")
 				if heard := l.messages(); len(heard) > 0 {
 					t.Errorf("the server has heard %v", heard)
 				}
