@@ -51,7 +51,7 @@ func TestWhatToDo(t *testing.T) {
 		{"too little memory", nil, []string{"--kernel", cloud.Path, "--add", big + ":/big", "--", "true"}, 125,
 			`256 MiB of memory are too little: the image has 8\d MiB and takes 3 times that while it is unpacked, and the kernel \d\d MiB; give --memory 384M`},
 		{"too little memory for the kernel", nil, []string{"--kernel", cloud.Path, "--memory", "32M", "--", "true"}, 125,
-			`32 MiB of memory are too little: .*; give --memory 192M`},
+			`32 MiB of memory are too little: .*; give --memory 128M`},
 		{"no busybox", []string{"PATH=" + dir}, []string{"--kernel", cloud.Path, "--", "uname", "-a"}, 127,
 			`payload uname: .*; there is no busybox here either, which might have it \(Debian: apt-get install busybox-static, or name one with --busybox\)`},
 		{"no such disk", nil, []string{"--kernel", cloud.Path, "--disk", "/no/such/disk", "--", "true"}, 125,

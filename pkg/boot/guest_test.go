@@ -203,3 +203,16 @@ func TestOneLine(t *testing.T) {
 		t.Errorf("oneLine = %q", got)
 	}
 }
+
+func TestAtTerminal(t *testing.T) {
+	for stat, want := range map[string]bool{
+		"87 (sh) S 1 87 87 34816 87 4194560 119": true,
+		"88 (a) b) 1) R 1 88 88 0 -1 4194560":    false,
+		"89 (x":                                  false,
+		"":                                       false,
+	} {
+		if got := atTerminal(stat); got != want {
+			t.Errorf("atTerminal(%q) = %v, want %v", stat, got, want)
+		}
+	}
+}

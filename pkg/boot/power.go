@@ -5,6 +5,7 @@ package boot
 import (
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (m *pid1) stopAll() {
 		default:
 		}
 		unix.Kill(-1, step.signal)
-		unix.Kill(-1, unix.SIGHUP)  // which shells at a terminal heed instead
+		hangUp()
 		unix.Kill(-1, unix.SIGCONT) // a stopped program could not obey
 		select {
 		case <-gone:
@@ -54,6 +55,27 @@ func (m *pid1) stopAll() {
 		}
 	}
 	m.log.Errorf("some programs did not end after SIGKILL; going on")
+}
+
+// hangUp sends SIGHUP to the programs at a terminal: an interactive shell heeds
+// it and ignores SIGTERM. To any other it may mean something else.
+func hangUp() {
+	for _, name := range list("/proc") {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == 1 {
+			continue
+		}
+		if stat, err := readFile("/proc/" + name + "/stat"); err == nil && atTerminal(string(stat)) {
+			unix.Kill(pid, unix.SIGHUP)
+		}
+	}
+}
+
+// atTerminal reads /proc/PID/stat (proc_pid_stat(5)): after the name, which may
+// have any characters, come state, ppid, pgrp, session and tty_nr, 0 for none.
+func atTerminal(stat string) bool {
+	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	return len(f) > 4 && f[4] != "0"
 }
 
 // within runs f and reports whether it ended in time. If it did not, it keeps
