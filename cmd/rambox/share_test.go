@@ -121,7 +121,7 @@ func goTree() host {
 	files := fstest.MapFS{}
 	for _, name := range []string{
 		"home/me/alone/go.mod", "home/me/repo/.git/HEAD", "home/me/repo/mod/go.mod", "home/me/repo/mod/inner/go.mod",
-		"home/me/work/go.work", "home/me/work/one/go.mod", "home/me/.git/HEAD", "home/me/plain/x.go",
+		"home/me/ws/go.work", "home/me/ws/one/go.mod", "home/me/.git/HEAD", "home/me/plain/x.go",
 		"home/me/go/pkg/mod/example.com/m@v1.0.0/go.mod", "home/me/go/pkg/mod/old.org/!m@v1/x/y.go",
 		"usr/local/go/src/os/os.go", "usr/local/go/src/go.mod",
 	} {
@@ -141,7 +141,7 @@ func TestPlanGoTest(t *testing.T) {
 	}{
 		{"module", "/home/me/alone/pkg", "", []share{rw("/home/me/alone"), rw(built)}, nil, ""},
 		{"repository above", "/home/me/repo/mod/inner/x", "", []share{rw("/home/me/repo"), rw(built)}, nil, ""},
-		{"workspace above", "/home/me/work/one", "", []share{rw("/home/me/work"), rw(built)}, nil, ""},
+		{"workspace above", "/home/me/ws/one", "", []share{rw("/home/me/ws"), rw(built)}, nil, ""},
 		{"the home directory's repository is none", "/home/me/plain", "", []share{rw("/home/me/plain"), rw(built)}, nil, ""},
 		{"module cache", "/home/me/go/pkg/mod/example.com/m@v1.0.0/x", "", []share{ro("/home/me/go/pkg/mod/example.com/m@v1.0.0"), rw(built)}, nil, ""},
 		{"module cache, without go.mod", "/home/me/go/pkg/mod/old.org/!m@v1/x", "", []share{ro("/home/me/go/pkg/mod/old.org/!m@v1"), rw(built)}, nil, ""},

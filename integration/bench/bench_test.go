@@ -287,7 +287,11 @@ func boots(b *testing.B, k kernels.Kernel, initrd string, megabytes int64) bool 
 // BenchmarkRun is the wall time of a whole run beside a QEMU command line
 // written by hand with a C init, on the same kernel.
 func BenchmarkRun(b *testing.B) {
-	k := vmtest.CloudKernel(b)
+	b.Run("cloud", func(b *testing.B) { benchmarkRun(b, vmtest.CloudKernel(b)) })
+	b.Run("ours", func(b *testing.B) { benchmarkRun(b, vmtest.RunKernel(b)) })
+}
+
+func benchmarkRun(b *testing.B, k kernels.Kernel) {
 	tool := []string{vmtest.Rambox(b), "run", "--kernel", k.Path, "--accel", "tcg", "--", "true"}
 	b.Run("rambox", func(b *testing.B) { wall(b, tool) })
 
