@@ -19,6 +19,8 @@ var pathDirs = [...]string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/u
 // toShell is the handoff to a shell: leaving it ends the machine as the end of
 // a payload does.
 func (m *pid1) toShell() error {
+	m.times.next("", nil)
+	m.leaveReport()
 	m.log.Infof("%s: %s", m.plan.Reason, m.plan.Shell)
 	if err := m.runShell(); err != nil {
 		return err
