@@ -22,10 +22,13 @@ import (
 const witness = `
 #include <stdio.h>
 #include <sys/reboot.h>
+#include <termios.h>
 int main(int argc, char **argv, char **envp) {
 	for (int i = 1; i < argc; i++) { printf("arg:"); for (char *c = argv[i]; *c; c++) printf("%02x", *c & 255); puts(";"); }
 	for (int i = 0; envp[i]; i++) { printf("env:"); for (char *c = envp[i]; *c; c++) printf("%02x", *c & 255); puts(";"); }
 	puts("end;");
+	fflush(stdout);
+	tcdrain(1); // else the kernel's last words come between ours
 	reboot(RB_AUTOBOOT);
 	return 0;
 }`
@@ -77,7 +80,8 @@ func reported(t *testing.T, console, kind string) []string {
 		if !ok {
 			continue
 		}
-		b, err := hex.DecodeString(strings.TrimSuffix(digits, ";"))
+		digits, _, _ = strings.Cut(digits, ";")
+		b, err := hex.DecodeString(digits)
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -35,10 +34,8 @@ func netCommand(name string, args []string) (status int, ok bool) {
 // privileges, and its end is no more than a reason to start it again.
 func runNetProcess(args []string) (status int) {
 	log := openLog()
-	if name, err := unix.BytePtrFromString(netProcess); err == nil {
-		// Else ps shows what was executed, /proc/self/exe.
-		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0)
-	}
+	// Else ps shows what was executed, /proc/self/exe. prctl would name this thread alone.
+	os.WriteFile("/proc/self/comm", []byte(netProcess), 0)
 	defer func() {
 		if r := recover(); r != nil {
 			log.Errorf("network: internal error: %v\n%s", r, debug.Stack())
