@@ -19,7 +19,8 @@ type moduleFile struct {
 }
 
 // readModule opens a module file of the host, unpacks it if it is compressed,
-// and leaves its signature out if unsigned is set.
+// and lightens it if it is signed and unsigned is set: no signature, and none of
+// the sections of unloaded.
 func readModule(name string, unsigned bool) (moduleFile, error) {
 	var m moduleFile
 	if packedExtension(name) != "" {
@@ -49,26 +50,13 @@ func readModule(name string, unsigned bool) (moduleFile, error) {
 		return m, fmt.Errorf("%s: %w", name, err)
 	}
 	if m.signed && unsigned {
-		m.content, m.size = head{m.content, end}, end
+		changes, err := unloaded(io.NewSectionReader(r, 0, end))
+		if err != nil {
+			return m, fmt.Errorf("%s: %w", name, err)
+		}
+		m.content, m.size = lighter{m.content, end, changes}, end
 	}
 	return m, nil
-}
-
-// head is the beginning of a content.
-type head struct {
-	of content
-	n  int64
-}
-
-func (h head) Open() (io.ReadCloser, error) {
-	r, err := h.of.Open()
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(r, h.n), r}, nil
 }
 
 // signatureStart returns where the signature of a module of size bytes begins,

@@ -249,6 +249,13 @@ func FuzzModule(f *testing.F) {
 			t.Fatalf("signature at %d of %d", end, len(data))
 		}
 		firmwareNames(bytes.NewReader(data[:end]))
+		if changes, err := unloaded(bytes.NewReader(data[:end])); err == nil {
+			r, err := lighter{bytesContent(data), end, changes}.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Close()
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -58,6 +59,7 @@ func newPID1(args, env []string) *pid1 {
 // run boots, and boots again after a rescue shell, until the machine ends or
 // another program has taken the place of this one.
 func (m *pid1) run() {
+	signal.Ignore(faults[:]...)
 	m.notify(lethal[:])
 	m.spawn(func() {
 		for { // serve ends only by a bug

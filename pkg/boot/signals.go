@@ -30,15 +30,20 @@ func powerSignal(s os.Signal) (Action, bool) {
 	return "", false
 }
 
-// lethal are the signals of which a Go program dies that has not asked for
-// them (_SigKill, _SigThrow and _SigPanic in the runtime's
+// lethal and faults are the signals of which a Go program dies that has not
+// asked for them (_SigKill, _SigThrow and _SigPanic in the runtime's
 // sigtab_linux_generic.go, Go 1.26), and the end of PID 1 panics the kernel.
 // The kernel keeps KILL and STOP from PID 1; the rest the runtime ignores.
-var lethal = [...]os.Signal{
-	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGTERM,
-	// Sent by a program. The processor's own become panics as ever.
-	unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSTKFLT, unix.SIGSYS,
-}
+//
+// faults come from the processor, and become panics as ever. Those that a
+// program sends are dropped: the runtime sees to that when told to ignore
+// them, without a disposition that children would inherit.
+var (
+	lethal = [...]os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGTERM}
+	faults = [...]os.Signal{
+		unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSTKFLT, unix.SIGSYS,
+	}
+)
 
 // useful are the other signals that serve knows. Programs send them, so they
 // can wait until there is one; the first may send one at once.
