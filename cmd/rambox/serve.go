@@ -91,17 +91,21 @@ func (o *serveOptions) serve(ctx context.Context) error {
 	if err != nil {
 		return explainPrivileges(err)
 	}
+	systemd, err := dialSystemd()
+	if err != nil {
+		log.Warn(err.Error())
+	}
+	defer systemd.Close()
 	if err := o.lessPrivileges(log); err != nil {
 		return err
 	}
+	// Now as the user who will read them.
 	if err := config.Files(); err != nil {
-		return fmt.Errorf("%w (as the user that serve has become)", err)
+		return err
 	}
-	if o.config != "" {
-		go o.follow(ctx, s, hangup, log)
-	}
-	if err := tellSystemd("READY=1"); err != nil {
-		log.Warn(err.Error())
+	go o.follow(ctx, s, hangup, log)
+	if _, err := io.WriteString(systemd, "READY=1"); err != nil {
+		log.Warn("tell systemd: " + err.Error())
 	}
 	err = s.Serve(ctx)
 	log.Info("ended")

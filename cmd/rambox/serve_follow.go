@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -14,22 +15,35 @@ import (
 	"rambox/internal/netboot"
 )
 
-// follow reads the configuration again when it changes, and on SIGHUP. While
-// the new one is wrong the old one stays.
+// follow reads the configuration again when it changes, when an interface gets
+// another address, and on SIGHUP. While the new one is wrong the old one stays.
 func (o *serveOptions) follow(ctx context.Context, s *netboot.Server, hangup <-chan os.Signal, log *slog.Logger) {
 	changed := make(chan struct{}, 1)
-	go func() {
-		path, err := filepath.Abs(o.config)
-		if err == nil {
-			err = netboot.Follow(ctx, path, func() {
-				select {
-				case changed <- struct{}{}:
-				default: // it will be read anyway
-				}
-			})
+	change := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // it will be read anyway
 		}
+	}
+	if o.config != "" {
+		go func() {
+			path, err := filepath.Abs(o.config)
+			if err == nil {
+				err = netboot.Follow(ctx, path, change)
+			}
+			if err != nil {
+				log.Warn("changes of the configuration go unnoticed: use SIGHUP", "reason", err)
+			}
+		}()
+	}
+	go func() {
+		err := netboot.FollowAddresses(ctx, func() {
+			if s.Moved() {
+				change()
+			}
+		})
 		if err != nil {
-			log.Warn("changes of the configuration go unnoticed: use SIGHUP", "reason", err)
+			log.Warn("changes of this machine's addresses go unnoticed: use SIGHUP", "reason", err)
 		}
 	}()
 	for {
@@ -53,7 +67,7 @@ func (o *serveOptions) lessPrivileges(log *slog.Logger) error {
 	case o.user != "":
 		return netboot.BecomeUser(o.user)
 	case os.Geteuid() != 0:
-		err := netboot.DropCapabilities()
+		err := netboot.LimitCapabilities()
 		if errors.Is(err, unix.ENOTSUP) {
 			log.Warn("keeps its capabilities: this rambox was not built with CGO_ENABLED=0")
 			return nil
@@ -72,18 +86,20 @@ func explainPrivileges(err error) error {
 	return err
 }
 
-// tellSystemd tells the service manager, if there is one, how far we are
-// (sd_notify(3)).
-func tellSystemd(state string) error {
+// dialSystemd connects to the service manager, if there is one (sd_notify(3)). It
+// may let root in, and nobody else.
+func dialSystemd() (io.WriteCloser, error) {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {
-		return nil
+		return nopCloser{io.Discard}, nil
 	}
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
-		return fmt.Errorf("tell systemd: %w", err)
+		return nopCloser{io.Discard}, fmt.Errorf("tell systemd: %w", err)
 	}
-	defer c.Close()
-	_, err = c.Write([]byte(state))
-	return err
+	return c, nil
 }
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -25,7 +25,7 @@ import (
 
 const (
 	statusPatience = 10 * time.Second
-	maxStatus      = 1 << 30 // bytes: 65,536 machines with long reports
+	maxStatus      = 1 << 30 // bytes: 131,072 machines with long reports
 )
 
 // stateFlag is the directory of the state. systemd names the one that it has

@@ -25,8 +25,9 @@ type Config struct {
 	Watchers []netip.Prefix // who may read /metrics and /status, apart from this machine itself
 	Dir      string         // a directory of further files to be served; "": none
 
-	// Programs are boot programs by [Arch.CPU]: files, or "pxelinux". Where none
-	// is named it is Debian's iPXE.
+	// Programs are boot programs by [Arch.CPU]: files, "pxelinux", or "uki" for
+	// unified kernel images. Where none is named it is Debian's iPXE, or "uki" where
+	// there is none.
 	Programs map[string]string
 
 	Deny bool // machines that are neither a node nor in a group get no answer
@@ -38,7 +39,13 @@ type Config struct {
 	byMAC  map[string]int // indexes of nodes
 	byUUID map[string]int
 	byAddr map[netip.Addr]int
-	files  []namedFile // that must be there
+	files  []namedFile    // that must be there
+	lines  map[string]int // of keys of the server: "listen", "program.bios"
+}
+
+// wrong says what is wrong with the value of a key of the server.
+func (c *Config) wrong(key string, err error) error {
+	return &ConfigError{File: c.File, Line: c.lines[key], Err: fmt.Errorf("%s: %w", key, err)}
 }
 
 // loads is what a machine loads. What a node does not say its group says, and
@@ -165,6 +172,23 @@ func (g group) has(c Client, n node, place netip.Addr) bool {
 		matches(g.uuids, func(uuid string) bool { return c.HasUUID(uuid) || uuid == n.uuid }) &&
 		matches(g.arches, func(arch string) bool { return c.Arch.CPU() == arch }) &&
 		matches(g.subnets, func(p netip.Prefix) bool { return place.IsValid() && p.Contains(place) })
+}
+
+// mayHave tells whether a node can be in the group, and whether it is, whatever
+// it turns out to be.
+func (g group) mayHave(n node) (may, must bool) {
+	may, must = true, true
+	consider := func(given, known, has bool) {
+		if given {
+			may, must = may && (has || !known), must && has && known
+		}
+	}
+	mac := n.mac.String()
+	consider(len(g.macs) > 0, n.mac != nil, matches(g.macs, func(begin string) bool { return strings.HasPrefix(mac, begin) }))
+	consider(len(g.uuids) > 0, n.uuid != "", matches(g.uuids, func(uuid string) bool { return Client{UUID: n.uuid}.HasUUID(uuid) }))
+	consider(len(g.arches) > 0, false, false)
+	consider(len(g.subnets) > 0, n.address.IsValid(), matches(g.subnets, func(p netip.Prefix) bool { return n.address.IsValid() && p.Contains(n.address) }))
+	return may, must
 }
 
 // matches tells whether one of a list fits. An empty list says nothing.

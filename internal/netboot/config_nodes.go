@@ -2,11 +2,9 @@ package netboot
 
 import (
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -144,59 +142,45 @@ func (p *configParser) whole(d *document) {
 	if !p.Proxy && len(p.Subnets) == 0 {
 		d.lacks(1, `no [[subnet]]: say which addresses to give out, or mode = "proxy" beside another server`)
 	}
-	loadsOf := func(line int, what string, own loads, need bool) {
-		l := own.over(p.defaults)
-		switch {
-		case own.deny || !need:
-		case l.kernel == "":
-			d.lacks(line, "%s: no kernel", what)
-		case l.root != "" && l.image == "":
-			d.lacks(line, "%s: has a root, and no image to fetch it", what)
+	if err := p.defaults.check(); err != nil && p.defaults.root != "" {
+		d.lacks(d.line("root"), "configuration: %w", err)
+	}
+	for _, g := range p.groups {
+		if err := g.over(p.defaults).check(); err != nil {
+			d.lacks(g.line, "group: %w", err)
 		}
 	}
-	loadsOf(d.line("root"), "configuration", loads{}, p.defaults.root != "")
-	for _, g := range p.groups {
-		loadsOf(g.line, "group", g.loads, true)
-	}
 	for _, n := range p.nodes {
-		// A group may give it what it lacks.
-		loadsOf(n.line, "node", n.loads, len(p.groups) == 0 || n.root != "" && n.image != "")
+		if err := p.nodeError(n); err != nil {
+			d.lacks(n.line, "node: %w", err)
+		}
 	}
 }
 
-// Files tells whether the files of the configuration are there and can be read.
-// An error is a [*ConfigError].
-func (c *Config) Files() error {
-	for _, f := range c.files {
-		err := readable(f.path)
-		if f.key == "dir" {
-			if _, err = os.ReadDir(f.path); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return &ConfigError{File: c.File, Line: f.line, Err: fmt.Errorf("%s: %w", f.key, err)}
-		}
+// check tells whether a machine can boot what it loads.
+func (l loads) check() error {
+	switch {
+	case l.deny:
+	case l.kernel == "":
+		return errors.New("no kernel")
+	case l.root != "" && l.image == "":
+		return errors.New("has a root, and no image to fetch it")
 	}
 	return nil
 }
 
-// LoadConfig reads a configuration and looks for its files.
-func LoadConfig(file string) (*Config, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+// nodeError is why a node can boot nothing, whatever group it turns out to be
+// in: of its architecture nothing is known so far, of its address perhaps.
+func (c *Config) nodeError(n node) error {
+	for _, g := range c.groups {
+		switch may, must := g.mayHave(n); {
+		case must && g.deny:
+			return nil
+		case must:
+			return n.over(g.over(c.defaults)).check()
+		case may && !g.deny && n.over(g.over(c.defaults)).check() == nil:
+			return nil
+		}
 	}
-	dir, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return nil, err
-	}
-	c, err := ParseConfig(file, dir, text)
-	if err == nil {
-		err = c.Files()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return n.over(c.defaults).check()
 }

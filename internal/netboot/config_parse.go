@@ -27,12 +27,13 @@ func ParseConfig(file, dir string, text []byte) (*Config, error) {
 	}
 	p := &configParser{Config: c, dir: dir}
 	p.server(top)
+	c.lines = d.lines
 	for _, s := range top.tables("subnet") {
 		p.subnet(s)
 	}
 	programs := top.table("program")
 	for _, cpu := range configCPUs() {
-		if name := p.file(programs, cpu, "pxelinux"); name != "" {
+		if name := p.file(programs, cpu, "pxelinux", "uki"); name != "" {
 			c.Programs[cpu] = name
 		}
 	}

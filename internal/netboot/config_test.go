@@ -20,6 +20,43 @@ kernel = "vmlinuz"
 network = "10.0.0.0/24"
 `
 
+// noKernel is a configuration's beginning without one, three lines.
+const noKernel = "listen = \"eth0\"\n[[subnet]]\nnetwork = \"10.0.0.0/24\"\n"
+
+func groupText(who, kernel string, more ...string) string {
+	return "[[group]]\n" + who + "\nkernel = \"" + kernel + "\"\n" + lineText(more)
+}
+
+func nodeText(mac string, more ...string) string {
+	return "[[node]]\nmac = \"" + mac + "\"\n" + lineText(more)
+}
+
+func lineText(all []string) string {
+	var b strings.Builder
+	for _, l := range all {
+		b.WriteString(l + "\n")
+	}
+	return b.String()
+}
+
+// TestNodeOfGroup has nodes that may get from a group what they lack.
+func TestNodeOfGroup(t *testing.T) {
+	for name, text := range map[string]string{
+		"by MAC":                 noKernel + groupText(`mac = "02:"`, "k") + nodeText("02:00:00:00:00:01"),
+		"by address":             noKernel + groupText(`subnet = "10.0.0.0/25"`, "k") + nodeText("02:00:00:00:00:01", `address = "10.0.0.2"`),
+		"perhaps by address":     noKernel + groupText(`subnet = "10.0.0.0/25"`, "k") + nodeText("02:00:00:00:00:01"),
+		"perhaps by UUID":        noKernel + groupText(`uuid = "00112233-4455-6677-8899-aabbccddeeff"`, "k") + nodeText("02:00:00:00:00:01"),
+		"perhaps by arch":        noKernel + groupText("arch = \"x64\"\nmac = \"02:\"", "k") + nodeText("02:00:00:00:00:01"),
+		"denied, of two":         noKernel + "[[group]]\narch = \"arm\"\ndeny = true\n" + groupText(`arch = "x64"`, "k") + nodeText("02:00:00:00:00:01"),
+		"denied whatever it is":  noKernel + "[[group]]\nmac = \"02:\"\ndeny = true\n" + nodeText("02:00:00:00:00:01"),
+		"its image by the group": configHead + groupText(`mac = "02:"`, "k", `image = "i"`) + nodeText("02:00:00:00:00:01", `root = "r"`),
+	} {
+		if _, err := ParseConfig("f", "/d", []byte(text)); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+}
+
 func TestParseConfigErrors(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"syntax", "listen = \"eth0\"\nkernel = \n", "f:2: "},
@@ -58,6 +95,11 @@ func TestParseConfigErrors(t *testing.T) {
 		{"append's names", configHead + "[[node]]\nmac = \"02:00:00:00:00:01\"\nappend = \"a ${name}\"\n", "f:7: append: ${name}: want ${mac}"},
 		{"append for iPXE", configHead + "[[node]]\nmac = \"02:00:00:00:00:01\"\nappend = \"a || b\"\n", `f:7: append: "||": iPXE would end the command here`},
 		{"no kernel", "listen = \"eth0\"\n[[subnet]]\nnetwork = \"10.0.0.0/24\"\n[[node]]\nmac = \"02:00:00:00:00:01\"\n", "f:4: node: no kernel"},
+		{"no kernel in its group", noKernel + groupText("mac = \"02:\"", "k") + nodeText("06:00:00:00:00:01"), "f:7: node: no kernel"},
+		{"no kernel in the subnet's group", noKernel + groupText("subnet = \"10.0.0.0/25\"", "k") + nodeText("02:00:00:00:00:01", `address = "10.0.0.200"`), "f:7: node: no kernel"},
+		{"no kernel in the UUID's group", noKernel + groupText("uuid = \"00112233-4455-6677-8899-aabbccddeeff\"", "k") + nodeText("02:00:00:00:00:01", `uuid = "10112233-4455-6677-8899-aabbccddeeff"`), "f:7: node: no kernel"},
+		{"no kernel but where it is denied", noKernel + "[[group]]\narch = \"x64\"\ndeny = true\n" + nodeText("02:00:00:00:00:01"), "f:7: node: no kernel"},
+		{"a root by its group", configHead + groupText("mac = \"02:\"", "k", `root = "r"`, `image = "i"`) + groupText("mac = \"06:\"", "k") + nodeText("06:00:00:00:00:01", `root = "r"`), "f:13: node: has a root, and no image to fetch it"},
 		{"root alone", configHead + "[[node]]\nmac = \"02:00:00:00:00:01\"\nroot = \"r\"\n", "f:5: node: has a root, and no image to fetch it"},
 		{"server", "servers = \"10.0.0.2\"\n" + configHead, `f:1: servers: server "10.0.0.2": want http://HOST`},
 		{"in one line", configHead[:strings.Index(configHead, "[[")] + "subnet = [{network = \"10.0.0.0/24\"}]\nnode = [{mac = \"x\"}]\n", `f:4: mac: "x": want a MAC address`},

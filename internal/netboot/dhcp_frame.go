@@ -13,6 +13,7 @@ const (
 	udpLen      = 8
 	etherIPv4   = 0x0800
 	etherARP    = 0x0806
+	etherIPv6   = 0x86dd
 	protocolUDP = 17
 )
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,12 +16,16 @@ import (
 
 // dhcpLink is a link with its sockets.
 type dhcpLink struct {
-	Link
+	name    string
+	hw      net.HardwareAddr
+	link    atomic.Pointer[Link] // with the addresses that it has by now
 	ports   []*dhcpPort
 	replies *os.File // packet socket that hears other servers
 	arp     *os.File // packet socket that hears who has an address
+	routers *os.File // packet socket that hears who looks for a router
 	raw     *os.File // packet socket for sending
 	prober  *prober
+	seekers seekers
 
 	mu     sync.Mutex // over the writers
 	frames *writer    // to clients without an address, on raw
@@ -39,7 +44,8 @@ func (s *DHCPServer) openLink(name string) (*dhcpLink, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &dhcpLink{Link: *link}
+	l := &dhcpLink{name: link.Name, hw: link.HW}
+	l.link.Store(link)
 	l.prober = newProber(s, l)
 	if err := s.openSockets(l); err != nil {
 		l.close()
@@ -49,9 +55,9 @@ func (s *DHCPServer) openLink(name string) (*dhcpLink, error) {
 }
 
 func (s *DHCPServer) openSockets(l *dhcpLink) (err error) {
-	lost := func(error) { s.counters.Lost.Add(1) }
+	lost, link := func(error) { s.counters.Lost.Add(1) }, l.link.Load()
 	for _, port := range []uint16{dhcpServerPort, pxePort} {
-		conn, err := listenUDP(&l.Link, port, s.proxy)
+		conn, err := listenUDP(link, port, s.proxy)
 		if err != nil {
 			return err
 		}
@@ -63,13 +69,18 @@ func (s *DHCPServer) openSockets(l *dhcpLink) (err error) {
 		}
 		p.out = &writer{raw: raw, lost: lost}
 	}
-	if l.raw, err = listenPacket(&l.Link, 0, nil); err != nil {
-		return err
+	for _, socket := range []struct {
+		file     **os.File
+		protocol uint16
+		filter   []unix.SockFilter
+	}{
+		{&l.raw, 0, nil}, {&l.replies, etherIPv4, replyFilter()}, {&l.arp, etherARP, arpFilter()}, {&l.routers, etherIPv6, seekerFilter()},
+	} {
+		if *socket.file, err = listenPacket(link, socket.protocol, socket.filter); err != nil {
+			return err
+		}
 	}
-	if l.replies, err = listenPacket(&l.Link, etherIPv4, replyFilter()); err != nil {
-		return err
-	}
-	if l.arp, err = listenPacket(&l.Link, etherARP, arpFilter()); err != nil {
+	if err := hearMulticast(l.routers, link, allRouters()); err != nil {
 		return err
 	}
 	raw, err := l.raw.SyscallConn()
@@ -85,15 +96,16 @@ func (l *dhcpLink) wake() {
 	for _, p := range l.ports {
 		p.conn.SetReadDeadline(time.Now())
 	}
-	l.replies.SetReadDeadline(time.Now())
-	l.arp.SetReadDeadline(time.Now())
+	for _, f := range []*os.File{l.replies, l.arp, l.routers} {
+		f.SetReadDeadline(time.Now())
+	}
 }
 
 func (l *dhcpLink) close() {
 	for _, p := range l.ports {
 		p.conn.Close()
 	}
-	for _, f := range []*os.File{l.raw, l.replies, l.arp} {
+	for _, f := range []*os.File{l.raw, l.replies, l.arp, l.routers} {
 		if f != nil {
 			f.Close()
 		}
@@ -107,7 +119,7 @@ func (l *dhcpLink) sender(packet []byte) netip.Addr {
 	if packet[at] == optServerID && packet[at+1] == 4 {
 		return addr4(packet[at+2:])
 	}
-	return l.Addrs[0].Addr()
+	return l.link.Load().Addrs[0].Addr()
 }
 
 // How often other servers are asked for, and told of.
@@ -122,13 +134,13 @@ const (
 // askServers sends a DISCOVER now and then, for most servers answer clients by
 // unicast, which nobody else hears. A proxy expects another server.
 func (s *DHCPServer) askServers(ctx context.Context, l *dhcpLink) error {
-	if s.proxy || len(l.HW) != 6 {
+	if s.proxy || len(l.hw) != 6 {
 		return nil
 	}
 	none := netip.AddrPortFrom(netip.IPv4Unspecified(), dhcpClientPort)
 	all := netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), dhcpServerPort)
 	for wait := askFirst; ; wait = askAgain {
-		frame := udpFrame(l.HW, etherBroadcast(), none, all, probeDiscover(l.HW, rand.Uint32()))
+		frame := udpFrame(l.hw, etherBroadcast(), none, all, probeDiscover(l.hw, rand.Uint32()))
 		if _, err := l.raw.Write(frame); err != nil {
 			s.counters.Lost.Add(1)
 		}
@@ -162,7 +174,7 @@ func (s *DHCPServer) hearServers(l *dhcpLink) error {
 // foreign tells of another server, now and then.
 func (s *DHCPServer) foreign(l *dhcpLink, id netip.Addr) {
 	for _, mine := range s.links {
-		for _, p := range mine.Addrs {
+		for _, p := range mine.link.Load().Addrs {
 			if p.Addr() == id {
 				return
 			}
@@ -177,6 +189,6 @@ func (s *DHCPServer) foreign(l *dhcpLink, id netip.Addr) {
 	}
 	s.mu.Unlock()
 	if tell {
-		s.notify(Event{Kind: EventOtherServer, Link: l.Name, Addr: id})
+		s.notify(Event{Kind: EventOtherServer, Link: l.name, Addr: id})
 	}
 }

@@ -21,6 +21,7 @@ const (
 	optVendor      = byte(dhcpv4.OptionVendorSpecificInformation)
 	optRequested   = byte(dhcpv4.OptionRequestedIPAddress)
 	optLeaseTime   = byte(dhcpv4.OptionIPAddressLeaseTime)
+	optOverload    = byte(dhcpv4.OptionOptionOverload)
 	optType        = byte(dhcpv4.OptionDHCPMessageType)
 	optServerID    = byte(dhcpv4.OptionServerIdentifier)
 	optParameters  = byte(dhcpv4.OptionParameterRequestList)
@@ -52,6 +53,7 @@ const (
 	offsetNext   = 20
 	offsetRelay  = 24
 	offsetHW     = 28
+	offsetName   = 44
 	offsetFile   = 108
 	fileLen      = 128
 	offsetMagic  = 236
@@ -60,6 +62,10 @@ const (
 	opRequest, opReply = 1, 2
 
 	flagBroadcast = 0x8000
+
+	// What option 52 says of the header's fields: they have options in them (RFC
+	// 2132, section 9.3).
+	overloadFile, overloadName = 1, 2
 
 	// minMessage is what BOOTP has (RFC 1542, section 2.1), and relays still
 	// want; defaultMessage what every client takes (RFC 2131, section 2), less
@@ -111,7 +117,32 @@ func (m *dhcpMessage) parseAs(op byte, b []byte) error {
 		return errNoDHCP
 	}
 	m.raw, m.hw = b, b[offsetHW:offsetHW+hlen]
-	for area := b[headerLen:]; len(area) > 0; {
+	if err := m.parseOptions(b[headerLen:]); err != nil {
+		return err
+	}
+	// In this order the areas are one (RFC 3396, section 5).
+	if v := m.option(optOverload); len(v) == 1 {
+		if v[0]&overloadFile != 0 {
+			if err := m.parseOptions(b[offsetFile:offsetMagic]); err != nil {
+				return err
+			}
+		}
+		if v[0]&overloadName != 0 {
+			if err := m.parseOptions(b[offsetName:offsetFile]); err != nil {
+				return err
+			}
+		}
+	}
+	// One that must be echoed whole has to leave room for the rest.
+	if len(m.option(optAgent)) > 255 {
+		return errAgent
+	}
+	return nil
+}
+
+// parseOptions reads what an area has up to its end mark.
+func (m *dhcpMessage) parseOptions(area []byte) error {
+	for len(area) > 0 {
 		code := area[0]
 		if code == 0 {
 			area = area[1:]
@@ -125,10 +156,6 @@ func (m *dhcpMessage) parseAs(op byte, b []byte) error {
 		}
 		m.add(code, area[2:2+int(area[1])])
 		area = area[2+int(area[1]):]
-	}
-	// One that must be echoed whole has to leave room for the rest.
-	if len(m.option(optAgent)) > 255 {
-		return errAgent
 	}
 	return nil
 }

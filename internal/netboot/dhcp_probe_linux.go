@@ -55,7 +55,7 @@ func (p *prober) room() bool {
 // start asks, and sends the offer when nobody has answered for a while.
 func (p *prober) start(q probe) {
 	a := q.answer.Probe
-	if len(p.l.HW) != 6 || q.answer.To.HW == nil {
+	if len(p.l.hw) != 6 || q.answer.To.HW == nil {
 		p.s.transmit(p.l, q.port, []Answer{q.answer})
 		return
 	}
@@ -71,7 +71,7 @@ func (p *prober) start(q probe) {
 		}
 	})
 	p.mu.Unlock()
-	if _, err := p.l.raw.Write(arpRequest(p.l.HW, p.l.sender(q.answer.Packet), a)); err != nil {
+	if _, err := p.l.raw.Write(arpRequest(p.l.hw, p.l.sender(q.answer.Packet), a)); err != nil {
 		p.s.counters.Lost.Add(1)
 	}
 }
@@ -117,7 +117,7 @@ func (p *prober) hear(arp *os.File) error {
 // conflict sets the address aside and answers the request once more.
 func (p *prober) conflict(q *probe, hw string) {
 	a, now := q.answer.Probe, time.Now()
-	p.s.notify(Event{Kind: EventConflict, Link: p.l.Name, Addr: a, Text: "in use by " + hw})
+	p.s.notify(Event{Kind: EventConflict, Link: p.l.name, Addr: a, Text: "in use by " + hw})
 	d := newDelivery(p.s, p.l, q.port)
 	p.s.mu.Lock()
 	d.batch.Leases = p.s.core.Conflict(now, a)

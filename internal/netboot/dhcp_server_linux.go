@@ -74,15 +74,50 @@ func ListenDHCP(o DHCPOptions) (*DHCPServer, error) {
 	return s, nil
 }
 
-// Configure takes a new configuration. Interfaces, and whether the server is a
-// proxy, stay as they are until the next start.
-func (s *DHCPServer) Configure(c DHCPConfig) error {
+// Configure takes a new configuration, and the addresses that the links have by
+// now. Which links these are, and whether the server is a proxy, stays as it is
+// until the next start.
+func (s *DHCPServer) Configure(c DHCPConfig, links []*Link) error {
 	if c.Proxy != s.proxy {
 		return errors.New("dhcp: between proxy and server only a restart changes")
 	}
+	if err := s.sameLinks(links); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.core.Configure(c)
+	if err := s.core.Configure(c); err != nil {
+		return err
+	}
+	for i, l := range s.links {
+		l.link.Store(links[i])
+	}
+	return nil
+}
+
+// sameLinks tells whether links are those of the sockets.
+func (s *DHCPServer) sameLinks(links []*Link) error {
+	if len(links) != len(s.links) {
+		return errors.New("dhcp: other interfaces: only a restart changes that")
+	}
+	for i, l := range s.links {
+		switch have := l.link.Load(); {
+		case links[i].Name != have.Name:
+			return fmt.Errorf("dhcp: interface %s in the place of %s: only a restart changes that", links[i].Name, have.Name)
+		case links[i].Index != have.Index:
+			return fmt.Errorf("dhcp: interface %s is a new one of that name: only a restart changes that", have.Name)
+		}
+	}
+	return nil
+}
+
+// Links are the links, with the addresses that they had last.
+func (s *DHCPServer) Links() []*Link {
+	var links []*Link
+	for _, l := range s.links {
+		links = append(links, l.link.Load())
+	}
+	return links
 }
 
 // Serve answers until the context ends, or a socket fails. When it returns,
@@ -104,6 +139,7 @@ func (s *DHCPServer) Serve(ctx context.Context) error {
 		}
 		run(func() error { return s.hearServers(l) })
 		run(func() error { return l.prober.hear(l.arp) })
+		run(func() error { return s.hearSeekers(l) })
 		run(func() error { return s.askServers(ctx, l) })
 	}
 	<-ctx.Done()
@@ -151,9 +187,10 @@ func (s *DHCPServer) answer(l *dhcpLink, p *dhcpPort) error {
 		b := newDelivery(s, l, p)
 		now := time.Now()
 		s.mu.Lock()
+		link := l.link.Load()
 		for i := range n {
 			packet, from, to := in.packet(i)
-			b.reply(now, packet, Source{Link: &l.Link, From: from, To: to, Port: p.port})
+			b.reply(now, packet, Source{Link: link, From: from, To: to, Port: p.port})
 		}
 		s.mu.Unlock()
 		b.send()
@@ -198,6 +235,7 @@ func (d *delivery) reply(now time.Time, packet []byte, from Source) {
 	for _, e := range a.Events {
 		if e.Kind == EventSeen {
 			d.s.machines.Seen(now, *e.Client)
+			d.l.seekers.seen(now, *e.Client)
 		}
 	}
 }
@@ -214,7 +252,7 @@ func (d *delivery) send() {
 	s := d.s
 	s.journal.Add(d.batch, func(refused []netip.Addr, err error) {
 		if err != nil {
-			s.notify(Event{Kind: EventStore, Link: d.l.Name, Text: err.Error()})
+			s.notify(Event{Kind: EventStore, Link: d.l.name, Text: err.Error()})
 			return // the clients ask again
 		}
 		if len(refused) > 0 {
@@ -266,7 +304,7 @@ func (s *DHCPServer) transmit(l *dhcpLink, p *dhcpPort, answers []Answer) {
 			continue
 		}
 		from := netip.AddrPortFrom(l.sender(a.Packet), p.port)
-		l.frames.add(udpFrame(l.HW, a.To.HW, from, a.To.Addr, a.Packet), netip.AddrPort{})
+		l.frames.add(udpFrame(l.hw, a.To.HW, from, a.To.Addr, a.Packet), netip.AddrPort{})
 	}
 	p.out.flush()
 	l.frames.flush()

@@ -14,7 +14,7 @@ type binding struct {
 	kept    bool // the store has a lease of it
 	probed  bool // it has been asked whether somebody else is there
 	foreign bool // another server of the store has leased it, to whom is not known
-	index   int  // in expiring
+	index   int  // in expiring; -1: it is not there
 }
 
 // table is who has which address. All of it is in memory; the store has what
@@ -29,7 +29,7 @@ type table struct {
 type subnet struct {
 	Subnet
 	pools    []pool
-	expiring expiring
+	expiring expiring       // of the pools' addresses
 	fixed    []CustomOption // what each of its clients is told
 }
 
@@ -79,7 +79,15 @@ func (t *table) place(b *binding) {
 		}
 	}
 	s.mark(b.Addr, true)
-	heap.Push(&s.expiring, b)
+	s.queue(b)
+}
+
+// queue has a pool give away the address of a binding again, when that has
+// expired.
+func (s *subnet) queue(b *binding) {
+	if s.inPool(b.Addr) {
+		heap.Push(&s.expiring, b)
+	}
 }
 
 // remove forgets a binding.
@@ -103,7 +111,7 @@ func (t *table) expire(b *binding, at time.Time) {
 	switch {
 	case s == nil:
 	case b.index < 0:
-		heap.Push(&s.expiring, b)
+		s.queue(b)
 	default:
 		heap.Fix(&s.expiring, b.index)
 	}
@@ -158,28 +166,19 @@ func (t *table) free(s *subnet, now time.Time, skip func(netip.Addr) bool) (neti
 			return a, true
 		}
 	}
-	var passed []*binding
-	defer func() {
-		for _, b := range passed {
-			heap.Push(&s.expiring, b)
-		}
-	}()
-	for len(s.expiring) > 0 && len(passed) < maxPassed {
+	for len(s.expiring) > 0 {
 		b := s.expiring[0]
 		if now.Before(b.Expires) {
 			break
 		}
-		if s.inPool(b.Addr) && !skip(b.Addr) {
+		if !skip(b.Addr) {
 			return b.Addr, true
 		}
-		passed = append(passed, heap.Pop(&s.expiring).(*binding))
+		// Reserved, for as long as the configuration is what it is.
+		heap.Pop(&s.expiring)
 	}
 	return netip.Addr{}, false
 }
-
-// maxPassed bounds how many expired bindings of reserved addresses one request
-// looks through.
-const maxPassed = 256
 
 // next finds a free address from the cursor on.
 func (p *pool) next(skip func(netip.Addr) bool) (netip.Addr, bool) {

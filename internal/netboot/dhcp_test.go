@@ -279,7 +279,9 @@ func (t *table) check() error {
 		if b.Addr != a || s == nil {
 			return fmt.Errorf("%s is kept as %s", b.Addr, a)
 		}
-		if b.index < 0 || b.index >= len(s.expiring) || s.expiring[b.index] != b {
+		switch {
+		case b.index < 0: // no pool gives it away, or the configuration reserves it
+		case b.index >= len(s.expiring) || s.expiring[b.index] != b || !s.inPool(a):
 			return fmt.Errorf("%s: index %d is not it", a, b.index)
 		}
 	}

@@ -48,8 +48,12 @@ type digestJob struct {
 }
 
 // Of returns the digest of c. Who asks while a file is being read waits for it,
-// at most until ctx ends; the reading goes on.
+// at most until ctx ends; the reading goes on. That of a program of parts is one
+// of the parts' digests.
 func (d *Digests) Of(ctx context.Context, c *Content) (Digest, error) {
+	if c.parts != nil {
+		return c.parts.digest(ctx, d)
+	}
 	if c.file == nil {
 		h := sha256.New()
 		if _, err := io.Copy(h, io.NewSectionReader(c.text, 0, c.Size)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,4 +56,31 @@ func namesFile(events []byte, base string) bool {
 		events = events[end:]
 	}
 	return false
+}
+
+// FollowAddresses calls f each time that an interface of this machine gets or
+// loses an IPv4 address, until ctx ends.
+func FollowAddresses(ctx context.Context, f func()) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("follow addresses: %w", os.NewSyscallError("socket", err))
+	}
+	in := os.NewFile(uintptr(fd), "netlink")
+	defer in.Close()
+	defer context.AfterFunc(ctx, func() { in.Close() })()
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_IPV4_IFADDR}); err != nil {
+		return fmt.Errorf("follow addresses: %w", os.NewSyscallError("bind", err))
+	}
+	buf := make([]byte, 16<<10)
+	for {
+		_, err := in.Read(buf)
+		if ctx.Err() != nil {
+			return nil
+		}
+		// What was too much for the socket is news, too.
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return fmt.Errorf("follow addresses: %w", err)
+		}
+		f()
+	}
 }

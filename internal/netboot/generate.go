@@ -52,19 +52,25 @@ func (g *Generator) Make(name string, from netip.Addr) (text []byte, ok bool, er
 	if c.MAC == nil {
 		return nil, false, nil
 	}
-	n, ok := g.Book.Lookup(c)
-	if !ok {
-		return nil, false, fmt.Errorf("%s: not in the configuration: %w", Node{}.label(c), fs.ErrNotExist)
-	}
-	if n.Refused {
-		return nil, false, fmt.Errorf("%s: is refused: %w", n.label(c), fs.ErrPermission)
-	}
-	load, err := g.Load(c, n)
+	n, load, err := g.find(c)
 	if err != nil {
 		return nil, false, err
 	}
 	s, err := form(c, n, load)
 	return []byte(s), true, err
+}
+
+// find returns the node that a client is, and what it loads.
+func (g *Generator) find(c Client) (Node, Load, error) {
+	n, ok := g.Book.Lookup(c)
+	if !ok {
+		return n, Load{}, fmt.Errorf("%s: not in the configuration: %w", Node{}.label(c), fs.ErrNotExist)
+	}
+	if n.Refused {
+		return n, Load{}, fmt.Errorf("%s: is refused: %w", n.label(c), fs.ErrPermission)
+	}
+	load, err := g.Load(c, n)
+	return n, load, err
 }
 
 // ipxeScriptName reads IPXEScriptName.
@@ -73,7 +79,15 @@ func ipxeScriptName(name string, from netip.Addr) (c Client, ok bool) {
 	if !ok {
 		return c, false
 	}
-	c = Client{IP: from, IPXE: true, IPXEHTTP: true}
+	c, ok = clientFields(fields, from)
+	c.IPXE, c.IPXEHTTP = true, true
+	return c, ok
+}
+
+// clientFields reads what a client has said of itself: "mac=…,uuid=…,arch=…". It
+// returns false where there is no hardware address.
+func clientFields(fields string, from netip.Addr) (c Client, ok bool) {
+	c = Client{IP: from}
 	for field := range strings.SplitSeq(fields, ",") {
 		key, value, _ := strings.Cut(field, "=")
 		switch {
@@ -121,11 +135,7 @@ func (m *Machines) Known(c Client) Client {
 	case c.UUID == "":
 		s, ok = m.At(c.IP)
 	case !blankUUID(c.UUID): // which firmware says that has none
-		m.All(func(candidate Status) bool {
-			known := Client{UUID: candidate.UUID}
-			ok, s = known.HasUUID(c.UUID), candidate
-			return !ok
-		})
+		s, ok = m.withUUID(c.UUID, c.IP)
 	}
 	if !ok {
 		return c

@@ -1,6 +1,7 @@
 package netboot
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -69,14 +70,19 @@ func (h *FileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // would read it.
 func describe(header http.Header, c *Content, digest Digest) {
 	kind := "application/octet-stream"
-	if c.file == nil {
+	switch {
+	case c.parts != nil: // by which firmware knows that it is a program
+		kind = "application/efi"
+	case c.file == nil:
 		kind = "text/plain; charset=utf-8"
 		header.Set("Cache-Control", "no-store")
 	}
 	header.Set("Content-Type", kind)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("ETag", `"`+digest.String()+`"`)
-	header.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(digest[:])+":")
+	if c.parts == nil {
+		header.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(digest[:])+":")
+	}
 }
 
 // fail answers a request for which there is no file.
@@ -103,7 +109,13 @@ func (h *FileHandler) done(t Transfer, status int) {
 		if t.Err != nil {
 			args = append(args, "reason", t.Err)
 		}
-		h.Log.Info("HTTP", args...)
+		level := slog.LevelInfo
+		// Boot programs ask for what there may be (404), and clients break off; the
+		// rest is for somebody to put right.
+		if t.Err != nil && status >= 400 && status != http.StatusNotFound {
+			level = slog.LevelWarn
+		}
+		h.Log.Log(context.Background(), level, "HTTP", args...)
 	}
 	if h.Done != nil {
 		h.Done(t)

@@ -69,7 +69,8 @@ func (j *Journal) run() {
 	for first := range j.queue {
 		waiting = append(waiting[:0], first)
 		all := first.batch
-		all.Leases = slices.Clip(all.Leases) // the caller's
+		// What is appended must not go into the caller's.
+		all.Leases, all.Nodes, all.DropNodes = slices.Clip(all.Leases), slices.Clip(all.Nodes), slices.Clip(all.DropNodes)
 		for more := true; more && len(all.Leases) < journalBatch; {
 			select {
 			case e, ok := <-j.queue:
@@ -77,7 +78,6 @@ func (j *Journal) run() {
 					waiting = append(waiting, e)
 					all.Leases = append(all.Leases, e.batch.Leases...)
 					all.Nodes = append(all.Nodes, e.batch.Nodes...)
-					all.DropLeases = append(all.DropLeases, e.batch.DropLeases...)
 					all.DropNodes = append(all.DropNodes, e.batch.DropNodes...)
 				}
 			default:

@@ -1,6 +1,7 @@
 package netboot
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,19 +10,24 @@ import (
 // Machines is what the server knows of each machine that it has heard of. It is
 // safe for concurrent use.
 type Machines struct {
-	mu    sync.Mutex
-	byMAC map[string]*Status
+	mu     sync.Mutex
+	byMAC  map[string]*Status
+	byAddr map[netip.Addr]*Status // who has got an address last
+	gone   []net.HardwareAddr     // that the store may still have
 }
 
 // maxMachines bounds Machines, whatever hardware addresses somebody invents:
 // one that has not been heard of for long gives way.
-const maxMachines = 1 << 16
+const maxMachines = 1 << 17
 
 // LoadMachines returns the machines of a store.
 func LoadMachines(store Store) (*Machines, error) {
-	m := &Machines{byMAC: map[string]*Status{}}
+	m := &Machines{byMAC: map[string]*Status{}, byAddr: map[netip.Addr]*Status{}}
 	err := store.Nodes(func(s Status) bool {
 		m.byMAC[string(s.MAC)] = &s
+		if other := m.byAddr[s.Addr]; s.Addr.IsValid() && (other == nil || other.Last.Before(s.Last)) {
+			m.byAddr[s.Addr] = &s
+		}
 		return len(m.byMAC) < maxMachines
 	})
 	return m, err
@@ -80,7 +86,7 @@ func (m *Machines) Leased(now time.Time, c Client, hostname string, a netip.Addr
 	defer m.mu.Unlock()
 	s := m.machine(now, c)
 	old := *s
-	s.Addr = a
+	m.move(s, a)
 	if hostname != "" {
 		s.Hostname = hostname
 	}
@@ -90,7 +96,25 @@ func (m *Machines) Leased(now time.Time, c Client, hostname string, a netip.Addr
 	if s.Addr == old.Addr && s.State == old.State && s.Hostname == old.Hostname && s.UUID == old.UUID {
 		return Batch{}
 	}
-	return Batch{Nodes: []Status{*s}}
+	return m.batch(s)
+}
+
+// move notes a machine's new address.
+func (m *Machines) move(s *Status, a netip.Addr) {
+	if m.byAddr[s.Addr] == s {
+		delete(m.byAddr, s.Addr)
+	}
+	s.Addr = a
+	if a.IsValid() {
+		m.byAddr[a] = s
+	}
+}
+
+// batch is what is to be stored of a machine, and of those that were forgotten.
+func (m *Machines) batch(s *Status) Batch {
+	b := Batch{Nodes: []Status{*s}, DropNodes: m.gone}
+	m.gone = nil
+	return b
 }
 
 // Set notes what a machine does, with the timings of its boot if it has
@@ -106,7 +130,7 @@ func (m *Machines) Set(now time.Time, c Client, state State, timings []byte) Bat
 	if timings != nil {
 		s.Timings = timings
 	}
-	return Batch{Nodes: []Status{*s}}
+	return m.batch(s)
 }
 
 // machine finds a client's entry or makes one.
@@ -126,8 +150,7 @@ func (m *Machines) machine(now time.Time, c Client) *Status {
 	return s
 }
 
-// evict forgets the one of a few machines that was heard of longest ago. What
-// the store has of it stays until its address is found again.
+// evict forgets the one of a few machines that was heard of longest ago.
 func (m *Machines) evict() {
 	var oldest *Status
 	looked := 0
@@ -139,5 +162,35 @@ func (m *Machines) evict() {
 			break
 		}
 	}
+	m.move(oldest, netip.Addr{})
 	delete(m.byMAC, string(oldest.MAC))
+	if len(m.gone) < maxMachines {
+		m.gone = append(m.gone, oldest.MAC)
+	}
+}
+
+// withUUID returns the machine that has a UUID: most likely the one that asks, from
+// the address at.
+func (m *Machines) withUUID(uuid string, at netip.Addr) (Status, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.byAddr[at]; s != nil && (Client{UUID: s.UUID}).HasUUID(uuid) {
+		return *s, true
+	}
+	for _, s := range m.byMAC {
+		if (Client{UUID: s.UUID}).HasUUID(uuid) {
+			return *s, true
+		}
+	}
+	return Status{}, false
+}
+
+// At returns the machine that has an address: the one that has got it last.
+func (m *Machines) At(a netip.Addr) (Status, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.byAddr[a]; s != nil {
+		return *s, true
+	}
+	return Status{}, false
 }

@@ -77,6 +77,54 @@ func TestMachinesBound(t *testing.T) {
 	if n != maxMachines {
 		t.Errorf("%d machines, want %d", n, maxMachines)
 	}
+	// What was forgotten leaves the store with the next change.
+	last := binary.BigEndian.AppendUint32(net.HardwareAddr{2, 0}, maxMachines+999)
+	if b := m.Set(testStart, Client{MAC: last}, Booted, nil); len(b.DropNodes) != 1000 || len(b.Nodes) != 1 {
+		t.Errorf("%d machines leave the store, %d are written, want 1000 and 1", len(b.DropNodes), len(b.Nodes))
+	}
+	if b := m.Set(testStart, Client{MAC: last}, Running, nil); len(b.DropNodes) != 0 {
+		t.Errorf("%d machines leave the store again", len(b.DropNodes))
+	}
+}
+
+// TestMachinesAt has an address go from one machine to another.
+func TestMachinesAt(t *testing.T) {
+	store := &Memory{}
+	m, err := LoadMachines(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := Client{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}}, Client{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}}
+	first, second := netip.MustParseAddr("10.9.0.10"), netip.MustParseAddr("10.9.0.11")
+	for i, step := range []struct {
+		who  Client
+		addr netip.Addr
+		at   map[netip.Addr]string // by the last byte of the hardware address
+	}{
+		{a, first, map[netip.Addr]string{first: "01", second: ""}},
+		{b, first, map[netip.Addr]string{first: "02"}},
+		{a, second, map[netip.Addr]string{first: "02", second: "01"}},
+		{b, second, map[netip.Addr]string{first: "", second: "02"}},
+	} {
+		if _, err := store.Commit(m.Leased(testStart.Add(time.Duration(i)*time.Second), step.who, "", step.addr)); err != nil {
+			t.Fatal(err)
+		}
+		for addr, want := range step.at {
+			if s, ok := m.At(addr); ok != (want != "") || ok && s.MAC.String()[15:] != want {
+				t.Errorf("step %d: %s is %s's, want ‥:%s", i, addr, s.MAC, want)
+			}
+		}
+	}
+	if _, ok := m.At(netip.Addr{}); ok {
+		t.Error("somebody has no address")
+	}
+	again, err := LoadMachines(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := again.At(second); !ok || s.MAC.String() != b.MAC.String() {
+		t.Errorf("after a start %s is %s's, want %s's", second, s.MAC, b.MAC)
+	}
 }
 
 // FuzzFrame reads any frames, as links carry them.

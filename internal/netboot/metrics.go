@@ -14,7 +14,7 @@ import (
 // MachineStatus is a machine in the answer to /status.
 type MachineStatus struct {
 	MAC      string          `json:"mac"`
-	UUID     string          `json:"uuid,omitempty"`
+	UUID     string          `json:"uuid,omitempty"` // as dmidecode prints it
 	Arch     string          `json:"arch"`
 	Hostname string          `json:"hostname,omitempty"`
 	Addr     netip.Addr      `json:"addr,omitzero"`
@@ -28,7 +28,7 @@ type MachineStatus struct {
 // Summary is what /status says of a machine.
 func (s Status) Summary() MachineStatus {
 	m := MachineStatus{
-		MAC: s.MAC.String(), UUID: s.UUID, Arch: s.Arch.String(), Hostname: s.Hostname, Addr: s.Addr,
+		MAC: s.MAC.String(), UUID: swapUUID(s.UUID), Arch: s.Arch.String(), Hostname: s.Hostname, Addr: s.Addr,
 		State: s.State.String(), Since: s.Since, Last: s.Last,
 	}
 	if r, ok := s.LastReport(); ok {

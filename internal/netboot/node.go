@@ -25,9 +25,10 @@ type Client struct {
 	Subnet      netip.Prefix     // the configured one that it is in; zero: unknown
 }
 
-// HasUUID tells whether the machine has this UUID. Firmware sends the bytes as
-// SMBIOS has them, the first three fields little-endian; iPXE, dmidecode and
-// Linux turn them round. Both are the same machine.
+// HasUUID tells whether the machine has this UUID. Firmware and iPXE (Debian's, of
+// 2019) send the bytes as SMBIOS has them, the first three fields little-endian.
+// Linux, dmidecode and iPXE's own ${uuid} show them turned round. Both are the
+// same machine.
 func (c Client) HasUUID(uuid string) bool {
 	u := strings.ToLower(uuid)
 	return c.UUID != "" && (u == c.UUID || u == swapUUID(c.UUID))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -106,20 +105,4 @@ func (s *Shelf) Serve(programs ...Program) error {
 		s.Files[name] = p.File
 	}
 	return nil
-}
-
-// readable opens a regular file, to say early what is wrong with it.
-func readable(file string) error {
-	st, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%s: is no regular file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }

@@ -33,22 +33,14 @@ type Server struct {
 	watch    *Watch
 	dhcp     *DHCPServer
 	digests  Digests
-	sites    []*site
 	socket   net.Listener
 
 	reload sync.Mutex
-}
+	stubs  map[string][]byte // by Arch.CPU; that have been found
 
-// site is an address that the server has.
-type site struct {
-	addr  netip.Addr
-	shelf atomic.Pointer[Shelf]
-	tftp  *net.UDPConn
-	http  net.Listener
-}
-
-func (p *site) open(name string, from netip.Addr) (*Content, error) {
-	return p.shelf.Load().Open(name, from)
+	mu    sync.Mutex // over what follows
+	sites []*site
+	begin func(*site) // nil: the server does not run
 }
 
 // FindLinks returns the links of names or addresses of this machine.
@@ -98,7 +90,7 @@ func linkOf(a netip.Addr) (string, error) {
 func OpenServer(ctx context.Context, c *Config, state string, log *slog.Logger) (_ *Server, err error) {
 	links, err := FindLinks(c.Listen)
 	if err != nil {
-		return nil, err
+		return nil, c.wrong("listen", err)
 	}
 	s := &Server{log: log, state: state}
 	s.config.Store(c)
@@ -110,14 +102,10 @@ func OpenServer(ctx context.Context, c *Config, state string, log *slog.Logger) 
 	if err := s.openState(); err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, l := range links {
-		names = append(names, l.Name)
-		for _, p := range l.Addrs {
-			s.sites = append(s.sites, &site{addr: p.Addr()})
-		}
+	if s.sites, _, err = s.openSites(ctx, links, c.HTTPPort); err != nil {
+		return nil, err
 	}
-	plan, err := s.plan(c)
+	plan, err := s.plan(c, s.sites)
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +113,9 @@ func OpenServer(ctx context.Context, c *Config, state string, log *slog.Logger) 
 		log.Info("not served: " + missing.Error())
 	}
 	s.use(plan)
-	for _, at := range s.sites {
-		if at.tftp, err = ListenTFTP(ctx, netip.AddrPortFrom(at.addr, 0), ""); err != nil {
-			return nil, err
-		}
-		if at.http, err = ListenHTTP(ctx, netip.AddrPortFrom(at.addr, uint16(c.HTTPPort)), ""); err != nil {
-			return nil, err
-		}
+	var names []string
+	for _, l := range links {
+		names = append(names, l.Name)
 	}
 	s.dhcp, err = ListenDHCP(DHCPOptions{
 		Config: plan.dhcp, Interfaces: names, Store: s.store, Journal: s.journal, Machines: s.machines, Notify: s.watch.Event,
@@ -165,26 +149,18 @@ func (s *Server) openState() error {
 	return os.Chmod(path, 0o600)
 }
 
-// mayWatch tells whether an address may read figures: this machine itself, and
-// those of the configuration.
-func (s *Server) mayWatch(a netip.Addr) bool {
-	if a.IsLoopback() || slices.ContainsFunc(s.sites, func(p *site) bool { return p.addr == a }) {
-		return true
-	}
-	return slices.ContainsFunc(s.config.Load().Watchers, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
 // use puts a plan's files into use. Transfers that are under way keep theirs; a
 // directory that nobody uses any more is closed by its finalizer.
 func (s *Server) use(p *servePlan) {
 	s.config.Store(p.config)
-	for _, at := range s.sites {
-		at.shelf.Store(p.shelves[at.addr])
+	for at, shelf := range p.shelves {
+		at.shelf.Store(shelf)
 	}
 }
 
-// Reload takes a new configuration. One that is wrong, or that a running server
-// cannot take, changes nothing.
+// Reload takes a new configuration, and the addresses that the interfaces have by
+// now. A configuration that is wrong, or that a running server cannot take,
+// changes nothing.
 func (s *Server) Reload(read func() (*Config, error)) (err error) {
 	s.reload.Lock()
 	defer s.reload.Unlock()
@@ -193,23 +169,35 @@ func (s *Server) Reload(read func() (*Config, error)) (err error) {
 	if err != nil {
 		return err
 	}
-	old := s.config.Load()
+	old, restart := s.config.Load(), errors.New("only a restart changes that")
 	switch {
 	case !slices.Equal(c.Listen, old.Listen):
-		return fmt.Errorf("%s: listen: only a restart changes that", c.File)
+		return c.wrong("listen", restart)
 	case c.Proxy != old.Proxy:
-		return fmt.Errorf("%s: mode: only a restart changes that", c.File)
+		return c.wrong("mode", restart)
 	case c.HTTPPort != old.HTTPPort:
-		return fmt.Errorf("%s: http-port: only a restart changes that", c.File)
+		return c.wrong("http-port", restart)
 	}
-	p, err := s.plan(c)
+	links, err := FindLinks(c.Listen)
+	if err != nil {
+		return c.wrong("listen", err)
+	}
+	sites, opened, err := s.openSites(context.Background(), links, c.HTTPPort)
+	if err != nil {
+		return c.wrong("listen", err)
+	}
+	p, err := s.plan(c, sites)
 	if err == nil {
-		err = s.dhcp.Configure(p.dhcp)
+		if err = s.dhcp.Configure(p.dhcp, links); err != nil {
+			err = c.wrong("listen", err)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		closeSites(opened)
+		return err
 	}
 	s.use(p)
+	s.useSites(sites)
 	return nil
 }
 
@@ -219,31 +207,21 @@ func (s *Server) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var parts sync.WaitGroup
-	run := func(f func(context.Context) error) {
+	run := func(ctx context.Context, f func(context.Context) error) {
 		parts.Go(func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				cancel(err)
 			}
 		})
 	}
-	run(s.dhcp.Serve)
-	handler := http.NewServeMux()
-	s.watch.Handle(handler, s.mayWatch)
-	handler.HandleFunc(ReportPath, s.watch.Report)
-	handler.HandleFunc(ReportPath+"/", s.watch.Report)
-	for _, at := range s.sites {
-		tftp := &TFTPServer{Open: at.open, Log: s.log, Done: s.watch.Transfer}
-		run(func(ctx context.Context) error { return tftp.Serve(ctx, at.tftp, "") })
-		files := &FileHandler{Open: at.open, Digests: &s.digests, Log: s.log, Done: s.watch.Transfer}
-		web := &HTTPServer{Handler: besides(handler, files), Log: s.log}
-		run(func(ctx context.Context) error { return web.Serve(ctx, at.http) })
-		s.log.Info("serving", "addr", at.addr, "http", at.http.Addr().String(), "proxy", s.config.Load().Proxy)
-	}
-	run(s.serveSocket)
+	run(ctx, s.dhcp.Serve)
+	endSites := s.serveSites(ctx, run)
+	run(ctx, s.serveSocket)
 	var stores sync.WaitGroup
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	stores.Go(func() { s.watch.Run(ended) })
 	<-ctx.Done()
+	endSites()
 	parts.Wait()
 	end()
 	stores.Wait()
@@ -280,14 +258,9 @@ func (s *Server) serveSocket(ctx context.Context) error {
 
 // close closes what is open. What Serve has run has closed its own.
 func (s *Server) close() {
-	for _, at := range s.sites {
-		if at.tftp != nil {
-			at.tftp.Close()
-		}
-		if at.http != nil {
-			at.http.Close()
-		}
-	}
+	s.mu.Lock()
+	closeSites(s.sites)
+	s.mu.Unlock()
 	if s.socket != nil {
 		s.socket.Close()
 	}

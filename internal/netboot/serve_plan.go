@@ -2,102 +2,51 @@ package netboot
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 
 	"rambox/pkg/cmdline"
 )
 
-// firmwareArches are the architectures of firmware by what it runs, with TFTP and
-// by HTTP. Firmware of BIOS has no HTTP.
-func firmwareArches(cpu string) (tftp, http []Arch) {
-	switch cpu {
-	case "bios":
-		return []Arch{ArchBIOS}, nil
-	case "x86":
-		return []Arch{ArchEFI32}, []Arch{ArchHTTP32}
-	case "x64":
-		return []Arch{ArchEFIBC, ArchEFI64}, []Arch{ArchHTTP64}
-	case "arm":
-		return []Arch{ArchEFIArm}, []Arch{ArchHTTPArm}
-	case "arm64":
-		return []Arch{ArchEFIArm64}, []Arch{ArchHTTPArm64}
-	}
-	return []Arch{ArchRISCV64}, []Arch{ArchHTTPRISCV}
-}
-
-// bootPrograms are the programs of a configuration with what clients are told
-// of them. Those that nobody named and Debian has not installed are left out,
-// and missing says so.
-func bootPrograms(c *Config) (programs []Program, boot BootConfig, missing []error, err error) {
-	base := "http://${server}:" + strconv.Itoa(c.HTTPPort) + "/"
-	boot = BootConfig{Programs: map[Arch]string{}, HTTPPrograms: map[Arch]string{}, Script: base + IPXEScriptName, ScriptTFTP: IPXEScriptName}
-	for _, cpu := range configCPUs() {
-		named := c.Programs[cpu]
-		byTFTP, byHTTP := firmwareArches(cpu)
-		if _, ok := debianPrograms(byTFTP[0]); !ok && named == "" {
-			continue
-		}
-		var found []Program
-		if named == "pxelinux" {
-			found, err = FindPXELinux("/", byTFTP[0])
-		} else {
-			found = make([]Program, 1)
-			found[0], err = FindProgram("/", byTFTP[0], named)
-		}
-		if err != nil && named == "" {
-			missing = append(missing, err)
-			continue
-		}
-		if err != nil {
-			return nil, boot, nil, err
-		}
-		for _, a := range byTFTP {
-			boot.Programs[a] = found[0].Name
-		}
-		for _, a := range byHTTP {
-			boot.HTTPPrograms[a] = base + found[0].Name
-		}
-		programs = append(programs, found...)
-	}
-	return programs, boot, missing, nil
-}
-
 // servePlan is what a configuration comes to.
 type servePlan struct {
 	config  *Config
 	dhcp    DHCPConfig
-	shelves map[netip.Addr]*Shelf // by address of this server
+	shelves map[*site]*Shelf
 	missing []error
 }
 
 // plan works out what a configuration comes to on the addresses of a server.
-func (s *Server) plan(c *Config) (*servePlan, error) {
-	programs, boot, missing, err := bootPrograms(c)
+func (s *Server) plan(c *Config, sites []*site) (*servePlan, error) {
+	found, err := findFirmware("/", c, s.stubs)
 	if err != nil {
 		return nil, err
 	}
-	book := liveBook{s}
-	p := &servePlan{config: c, shelves: map[netip.Addr]*Shelf{}, missing: missing}
+	if s.stubs == nil {
+		s.stubs = map[string][]byte{}
+	}
+	maps.Copy(s.stubs, found.stubs)
+	book := knownBook{s.machines, c}
+	p := &servePlan{config: c, shelves: map[*site]*Shelf{}, missing: found.missing}
 	p.dhcp = DHCPConfig{
-		Proxy: c.Proxy, Subnets: c.Subnets, Book: book, Boot: boot, DenyUnknown: c.Deny, Authoritative: c.Authoritative,
+		Proxy: c.Proxy, Subnets: c.Subnets, Book: book, Boot: found.boot, DenyUnknown: c.Deny, Authoritative: c.Authoritative,
 		RapidCommit: true, Probe: true,
 	}
 	if err := p.dhcp.Validate(); err != nil {
-		return nil, err
+		return nil, &ConfigError{File: c.File, Err: err}
 	}
 	var root *os.Root
 	if c.Dir != "" {
 		if root, err = os.OpenRoot(c.Dir); err != nil {
-			return nil, err
+			return nil, c.wrong("dir", err)
 		}
 	}
-	for _, at := range s.sites {
+	for _, at := range sites {
 		shelf := &Shelf{Root: root}
-		if err := shelf.Serve(programs...); err != nil {
-			return nil, err
+		if err := shelf.Serve(found.programs...); err != nil {
+			return nil, c.wrong("program", err)
 		}
 		c.everything(shelf.Shelve)
 		servers := append([]string{"http://" + netip.AddrPortFrom(at.addr, uint16(c.HTTPPort)).String()}, c.Servers...)
@@ -107,7 +56,8 @@ func (s *Server) plan(c *Config) (*servePlan, error) {
 			Load: func(client Client, n Node) (Load, error) { return s.load(loader, client, n) },
 		}
 		shelf.Generate = generator.Make
-		p.shelves[at.addr] = shelf
+		shelf.Program = (&UKIs{Generator: generator, Shelf: shelf, Stubs: found.stubs}).Make
+		p.shelves[at] = shelf
 	}
 	return p, nil
 }
@@ -129,13 +79,16 @@ func (s *Server) load(loader Loader, c Client, n Node) (Load, error) {
 	return load, nil
 }
 
-// liveBook is the Book of the configuration that is in use. Systems and
-// PXELINUX do not say on what they run; the firmware did.
-type liveBook struct{ s *Server }
+// knownBook is a configuration with what has been heard of the machines. Systems
+// and PXELINUX do not say on what they run; the firmware did.
+type knownBook struct {
+	machines *Machines
+	config   *Config
+}
 
 // Lookup is of [Book].
-func (b liveBook) Lookup(c Client) (Node, bool) {
-	if s, ok := b.s.machines.Lookup(c.MAC); ok && !c.PXE && !c.HTTPBoot {
+func (b knownBook) Lookup(c Client) (Node, bool) {
+	if s, ok := b.machines.Lookup(c.MAC); ok && !c.PXE && !c.HTTPBoot {
 		if !c.IPXE {
 			c.Arch = s.Arch
 		}
@@ -143,8 +96,8 @@ func (b liveBook) Lookup(c Client) (Node, bool) {
 			c.UUID = s.UUID
 		}
 	}
-	return b.s.config.Load().Lookup(c)
+	return b.config.Lookup(c)
 }
 
 // Reserved is of [Book].
-func (b liveBook) Reserved(a netip.Addr) bool { return b.s.config.Load().Reserved(a) }
+func (b knownBook) Reserved(a netip.Addr) bool { return b.config.Reserved(a) }

@@ -23,15 +23,17 @@ import (
 // for concurrent use.
 type OpenFunc func(name string, from netip.Addr) (*Content, error)
 
-// Content is a file that is open to be served, or a text that has been made.
+// Content is a file that is open to be served, a text that has been made, or a
+// program of parts.
 type Content struct {
 	Name    string // within the served tree
 	Size    int64  // bytes
 	ModTime time.Time
 
-	file *os.File // nil: a text
-	text *bytes.Reader
-	id   fileID
+	file  *os.File // nil: a text or a program
+	text  *bytes.Reader
+	parts *ukiParts // nil: a file or a text
+	id    fileID
 }
 
 // fileID tells a version of a file from every other one. A write that changes
@@ -56,7 +58,10 @@ func statFile(name string, f *os.File) (fileID, error) {
 
 // ReadAt is safe for concurrent use.
 func (c *Content) ReadAt(b []byte, offset int64) (int, error) {
-	if c.file == nil {
+	switch {
+	case c.parts != nil:
+		return c.parts.layout.ReadAt(b, offset)
+	case c.file == nil:
 		return c.text.ReadAt(b, offset)
 	}
 	return c.file.ReadAt(b, offset)
@@ -64,7 +69,10 @@ func (c *Content) ReadAt(b []byte, offset int64) (int, error) {
 
 // Close closes the file.
 func (c *Content) Close() error {
-	if c.file == nil {
+	switch {
+	case c.parts != nil:
+		return c.parts.close()
+	case c.file == nil:
 		return nil
 	}
 	return c.file.Close()
@@ -73,7 +81,10 @@ func (c *Content) Close() error {
 // seeker is what net/http reads from: a file itself, so that the kernel does
 // the copying.
 func (c *Content) seeker() io.ReadSeeker {
-	if c.file == nil {
+	switch {
+	case c.parts != nil:
+		return io.NewSectionReader(c.parts.layout, 0, c.Size)
+	case c.file == nil:
 		return c.text
 	}
 	return c.file
@@ -107,6 +118,10 @@ type Shelf struct {
 	// Generate makes a file for the client that asks; nil: there are none. ok
 	// is false where it makes no such file. It wins over both.
 	Generate func(name string, from netip.Addr) (text []byte, ok bool, err error)
+
+	// Program makes a program for the client that asks, as Generate does; nil:
+	// there are none.
+	Program func(name string, from netip.Addr) (c *Content, ok bool, err error)
 }
 
 // FileName is the name in the tree of a file of this machine, for Shelf.Files:
@@ -147,6 +162,11 @@ func (s *Shelf) Open(raw string, from netip.Addr) (*Content, error) {
 		}
 		if ok {
 			return TextContent(name, text), nil
+		}
+	}
+	if s.Program != nil {
+		if c, ok, err := s.Program(name, from); ok || err != nil {
+			return c, err
 		}
 	}
 	// A FIFO must not keep us waiting for somebody who writes to it.

@@ -35,16 +35,14 @@ func (l Lease) Holds(now time.Time) bool {
 
 // Batch is a set of changes that reach the disk together.
 type Batch struct {
-	Leases []Lease // in the order in which they were given
-	Nodes  []Status
-
-	DropLeases []netip.Addr
-	DropNodes  []net.HardwareAddr
+	Leases    []Lease // in the order in which they were given
+	Nodes     []Status
+	DropNodes []net.HardwareAddr // before Nodes are written
 }
 
 // Empty tells whether there is nothing to write.
 func (b Batch) Empty() bool {
-	return len(b.Leases)+len(b.Nodes)+len(b.DropLeases)+len(b.DropNodes) == 0
+	return len(b.Leases)+len(b.Nodes)+len(b.DropNodes) == 0
 }
 
 // Store keeps leases and machines. It must be safe for concurrent use; several

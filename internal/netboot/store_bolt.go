@@ -62,11 +62,6 @@ func (s *Bolt) Commit(b Batch) (refused []netip.Addr, err error) {
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		refused = nil
 		leases, nodes := tx.Bucket([]byte(bucketLeases)), tx.Bucket([]byte(bucketNodes))
-		for _, a := range b.DropLeases {
-			if err := leases.Delete(a.AsSlice()); err != nil {
-				return err
-			}
-		}
 		for _, mac := range b.DropNodes {
 			if err := nodes.Delete(mac); err != nil {
 				return err

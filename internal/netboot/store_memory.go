@@ -23,9 +23,6 @@ func (m *Memory) Commit(b Batch) (refused []netip.Addr, err error) {
 	if m.leases == nil {
 		m.leases, m.nodes = map[netip.Addr]Lease{}, map[string]Status{}
 	}
-	for _, a := range b.DropLeases {
-		delete(m.leases, a)
-	}
 	for _, mac := range b.DropNodes {
 		delete(m.nodes, string(mac))
 	}

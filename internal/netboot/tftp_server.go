@@ -170,7 +170,12 @@ func (s *TFTPServer) log() *slog.Logger {
 
 // refuse answers a request by an error.
 func (s *TFTPServer) refuse(a arrival, fault *tftpFault) {
-	s.log().Info("TFTP: refused", "client", a.client.Addr(), "reason", fault.text)
+	// PXELINUX asks for a dozen names of which there is one.
+	level := slog.LevelWarn
+	if fault.code == tftpNotFound {
+		level = slog.LevelInfo
+	}
+	s.log().Log(context.Background(), level, "TFTP: refused", "client", a.client.Addr(), "reason", fault.text)
 	conn, _, err := a.connect()
 	if err != nil {
 		return

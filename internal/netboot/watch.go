@@ -3,7 +3,6 @@ package netboot
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,15 +139,36 @@ func (w *Watch) Transfer(t Transfer) {
 	if t.Err != nil || !isLoading(t.Name) {
 		return
 	}
+	if w.Proxy {
+		w.introduce(t)
+	}
 	if s, ok := w.Machines.At(t.Client); ok && (s.State == Seen || s.State == Leased) {
 		w.store(w.Machines.Set(time.Now(), Client{MAC: s.MAC}, Loading, nil))
 	}
 }
 
+// introduce notes a machine that says who it is as it asks for its script: one of
+// another network, whose DHCP nobody here hears.
+func (w *Watch) introduce(t Transfer) {
+	c, ok := ipxeScriptName(t.Name, t.Client)
+	if !ok {
+		c, ok = pxelinuxName(t.Name, t.Client)
+		s, _ := w.Machines.Lookup(c.MAC)
+		c.Arch = s.Arch // PXELINUX does not say
+	}
+	if !ok {
+		return
+	}
+	c.PXE = true
+	now := time.Now()
+	w.Machines.Seen(now, c)
+	w.store(w.Machines.Leased(now, c, "", t.Client))
+}
+
 // isLoading tells whether somebody who loads a file is about to start a kernel.
 func isLoading(name string) bool {
 	name = strings.TrimPrefix(name, "/")
-	return strings.HasPrefix(name, "ipxe/") || strings.HasPrefix(name, "rambox/") || strings.Contains(name, "pxelinux.cfg/")
+	return strings.HasPrefix(name, "ipxe/") || strings.HasPrefix(name, "uki/") || strings.HasPrefix(name, "rambox/") || strings.Contains(name, "pxelinux.cfg/")
 }
 
 // Reloaded counts a reload of the configuration.
@@ -158,17 +178,4 @@ func (w *Watch) Reloaded(err error) {
 		i = 1
 	}
 	w.loads[i].Add(1)
-}
-
-// At returns the machine that has an address: the one that was heard of last,
-// for an address may have been another's before.
-func (m *Machines) At(a netip.Addr) (found Status, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range m.byMAC {
-		if a.IsValid() && s.Addr == a && (!ok || s.Last.After(found.Last)) {
-			found, ok = *s, true
-		}
-	}
-	return found, ok
 }

@@ -221,3 +221,36 @@ func FuzzParseReport(f *testing.F) {
 		}
 	})
 }
+
+// TestIntroduce: a machine of another network, whose DHCP a proxy does not hear,
+// is known by the script that it asks for, and may report then.
+func TestIntroduce(t *testing.T) {
+	const mac = "02:00:00:00:00:09"
+	addr := netip.MustParseAddr("10.8.0.7")
+	for _, tc := range []struct {
+		name, script string
+		proxy        bool
+		want         Status
+	}{
+		{"iPXE", "ipxe/mac=" + mac + ",sysuuid=00112233-4455-6677-8899-aabbccddeeff,arch=x86_64", true,
+			Status{Arch: ArchEFI64, UUID: "33221100-5544-7766-8899-aabbccddeeff", Addr: addr, State: Loading}},
+		{"PXELINUX", "pxelinux.cfg/01-02-00-00-00-00-09", true, Status{Addr: addr, State: Loading}},
+		{"PXELINUX that does not say who it is", "pxelinux.cfg/default", true, Status{}},
+		{"where we give out the addresses", "ipxe/mac=" + mac, false, Status{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, _, _ := newTestWatch(t)
+			w.Proxy = tc.proxy
+			w.Transfer(Transfer{Protocol: "http", Client: addr, Name: tc.script})
+			hw, err := net.ParseMAC(mac)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := w.Machines.Lookup(hw)
+			got.MAC, got.Since, got.Last = nil, time.Time{}, time.Time{} // only what was said
+			if diff := cmp.Diff(tc.want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+				t.Errorf("the machine (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
