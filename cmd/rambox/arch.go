@@ -60,7 +60,7 @@ func isFetched(flavour, arch string) bool {
 	_, err := kernels.FindFor(flavour, arch)
 	if err == nil && foreign(arch) {
 		_, ok := kernels.Busybox(arch)
-		return ok
+		return ok && kernels.HasStub(arch)
 	}
 	return err == nil
 }

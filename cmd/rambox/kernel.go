@@ -45,7 +45,7 @@ func kernelFetchCommand() *cobra.Command {
 		Short: "Fetch a Debian kernel into the cache",
 		Long: `Fetch downloads Debian's newest kernel package and unpacks it into the cache, with its modules. Nothing is installed, and no root is
 needed. cloud (the default where Debian has it: amd64, arm64) is the small one for virtual machines, generic the one for real ones.
-With the kernel of another architecture comes its busybox.`,
+With the kernel of another architecture comes its busybox, and (amd64, arm64) what rambox uki and rambox serve take from systemd.`,
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: []string{"cloud", "generic"},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rambox/internal/bootmedia"
+	"rambox/internal/kernels"
 )
 
 // ukiOptions are the flags of rambox uki.
@@ -22,12 +23,13 @@ func ukiCommand() *cobra.Command {
 		Use:   "uki -o FILE [flags] [-- ARGUMENT...]",
 		Short: "Make a unified kernel image: one program for UEFI with kernel, image and command line",
 		Long: `Uki makes the image that rambox build would make, and puts it with its kernel and a command line into one file that UEFI starts: from
-EFI/BOOT/BOOTX64.EFI of a stick, from EFI/Linux by a boot menu, or over HTTP. The program in it that starts the kernel is systemd's stub, of Debian's package
-systemd-boot-efi. Nothing is signed. The same inputs give the same bytes.
+EFI/BOOT/BOOTX64.EFI (arm64: BOOTAA64.EFI) of a stick, from EFI/Linux by a boot menu, or over HTTP. The program in it that starts the kernel is systemd's stub,
+of Debian's package systemd-boot-efi; of another architecture it comes with rambox kernel fetch --arch. Nothing is signed. The same inputs give the same bytes.
 
 Without --payload it gives a shell on each console. On x86 the consoles are the screen and the first serial port unless --append names some.`,
 		Example: `  rambox uki -o rambox.efi --kernel cloud
-  rambox uki -o app.efi --kernel iso --payload ./app --append quiet -- --port 80`,
+  rambox uki -o app.efi --kernel iso --payload ./app --append quiet -- --port 80
+  rambox uki -o arm.efi --kernel cloud-arm64 --payload ./app-arm64`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.make(args) },
 	}
@@ -81,8 +83,15 @@ func (o *ukiOptions) readStub(arch string) ([]byte, error) {
 	if o.stub != "" {
 		return os.ReadFile(o.stub)
 	}
-	b, err := bootmedia.Stub(arch).Find(os.DirFS("/"))
-	if err != nil {
+	var more []string
+	if dir, err := kernels.StubDir(arch); err == nil {
+		more = append(more, dir)
+	}
+	b, err := bootmedia.Stub(arch, more...).Find(os.DirFS("/"))
+	switch {
+	case err != nil && foreign(arch):
+		err = fmt.Errorf("%w; run rambox kernel fetch --arch %s, or name it with --stub", err, arch)
+	case err != nil:
 		err = fmt.Errorf("%w, or name it with --stub", err)
 	}
 	return b, err

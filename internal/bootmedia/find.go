@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +14,7 @@ import (
 type Loader struct {
 	Name    string
 	dirs    []string // where distributions have it
-	Package string   // of Debian
+	Package string   // of Debian; "": it has none for this machine
 }
 
 var (
@@ -23,9 +25,17 @@ var (
 // suffixes are those of UEFI's programs.
 var suffixes = map[string]string{"amd64": "x64", "arm64": "aa64", "386": "ia32", "riscv64": "riscv64"}
 
-// Stub is systemd's stub for an architecture by Go's name.
-func Stub(arch string) Loader {
-	return Loader{"linux" + suffixes[arch] + ".efi.stub", systemdDirs, "systemd-boot-efi"}
+// Stub is systemd's stub for an architecture by Go's name. More are further
+// directories that may have it, as absolute paths.
+func Stub(arch string, more ...string) Loader {
+	l := Loader{"linux" + suffixes[arch] + ".efi.stub", slices.Clone(systemdDirs), "systemd-boot-efi"}
+	for _, dir := range more {
+		l.dirs = append(l.dirs, strings.TrimPrefix(dir, "/"))
+	}
+	if arch != runtime.GOARCH {
+		l.Package = ""
+	}
+	return l
 }
 
 // Find reads the file. root is os.DirFS("/"). The error names the package that
@@ -40,7 +50,11 @@ func (l Loader) Find(root fs.FS) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("no %s in /%s; install it (Debian: apt-get install %s)", l.Name, strings.Join(l.dirs, ", /"), l.Package)
+	err := fmt.Errorf("no %s in /%s", l.Name, strings.Join(l.dirs, ", /"))
+	if l.Package != "" {
+		err = fmt.Errorf("%w; install it (Debian: apt-get install %s)", err, l.Package)
+	}
+	return nil, err
 }
 
 // FindISOLINUX reads the boot loader for BIOS.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/pe"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,7 +17,8 @@ func TestFindErrors(t *testing.T) {
 		find func() error
 		want string
 	}{
-		{"stub", func() error { _, err := Stub("arm64").Find(fstest.MapFS{}); return err }, "no linuxaa64.efi.stub in /usr/lib/systemd/boot/efi; install it (Debian: apt-get install systemd-boot-efi)"},
+		{"stub", func() error { _, err := Stub(runtime.GOARCH).Find(fstest.MapFS{}); return err }, ".efi.stub in /usr/lib/systemd/boot/efi; install it (Debian: apt-get install systemd-boot-efi)"},
+		{"stub of another machine", func() error { _, err := Stub("riscv64", "/cache/efi").Find(fstest.MapFS{}); return err }, "no linuxriscv64.efi.stub in /usr/lib/systemd/boot/efi, /cache/efi"},
 		{"systemd-boot", func() error { _, err := FindSystemdBoot(fstest.MapFS{}, "amd64"); return err }, "no systemd-bootx64.efi in"},
 		{"isolinux", func() error { _, err := FindISOLINUX(fstest.MapFS{}); return err }, "apt-get install isolinux)"},
 		{"a part of syslinux, where others have it", func() error { _, err := FindISOLINUX(alien); return err }, "no ldlinux.c32 in"},
@@ -46,6 +48,7 @@ func TestCheckKernel(t *testing.T) {
 		{"a stub beyond the end", lost, "", "no EFI stub"},
 		{"vmlinux", append([]byte("\x7fELF"), make([]byte, 0x400)...), "take a bzImage", "no EFI stub"},
 		{"empty", nil, "take a bzImage", "no EFI stub"},
+		{"Image.gz", append([]byte("\x1f\x8b"), make([]byte, 0x400)...), "take a bzImage", "gunzip"},
 	} {
 		for firmware, got := range map[string]struct {
 			err  error
@@ -72,5 +75,13 @@ func TestSystemdBoot(t *testing.T) {
 	}
 	if _, err := pe.NewFile(bytes.NewReader(s.Program)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStubElsewhere finds a stub in a directory that the caller names.
+func TestStubElsewhere(t *testing.T) {
+	root := fstest.MapFS{"cache/efi/linuxaa64.efi.stub": {Data: []byte("stub")}}
+	if b, err := Stub("arm64", "/cache/efi").Find(root); err != nil || string(b) != "stub" {
+		t.Errorf("Find = %q, %v", b, err)
 	}
 }

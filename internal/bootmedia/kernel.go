@@ -20,7 +20,10 @@ func CheckISOLINUX(kernel io.ReaderAt) error {
 func CheckEFIStub(kernel io.ReaderAt, arch string) error {
 	lacks := fmt.Errorf("it has no EFI stub (CONFIG_EFI_STUB), without which UEFI does not start it")
 	head := make([]byte, 64)
-	if _, err := kernel.ReadAt(head, 0); err != nil || string(head[:2]) != "MZ" {
+	switch _, err := kernel.ReadAt(head, 0); {
+	case err == nil && string(head[:2]) == "\x1f\x8b": // Image.gz, which U-Boot takes
+		return fmt.Errorf("it is compressed with gzip, which UEFI does not undo; give it uncompressed (gunzip)")
+	case err != nil || string(head[:2]) != "MZ":
 		return lacks
 	}
 	pe := make([]byte, 6)

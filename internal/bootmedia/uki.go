@@ -17,36 +17,85 @@ import (
 type UKI struct {
 	Arch    string // GOARCH
 	Stub    []byte // the program that starts the kernel
-	Release string // of the kernel
+	Release string // of the kernel; "": not known
 	Cmdline string
 	Kernel  *io.SectionReader
-	Initrd  *io.SectionReader
+	Initrd  *io.SectionReader // nil: none
 }
 
 // Write writes the image and returns its size in bytes.
 func (u *UKI) Write(w io.Writer) (int64, error) {
-	if err := checkCmdline(u.Cmdline); err != nil {
-		return 0, err
-	}
-	stub, err := readStub(u.Stub, machines[u.Arch])
+	p, err := u.program()
 	if err != nil {
 		return 0, err
 	}
+	sum := &checksum{}
+	if err := writeExtents(sum, p.extents, p.size); err != nil {
+		return 0, err
+	}
+	binary.LittleEndian.PutUint32(p.head[p.checksum:], sum.of(p.size))
+	buffered := bufio.NewWriterSize(w, 1<<20)
+	if err := writeExtents(buffered, p.extents, p.size); err != nil {
+		return 0, err
+	}
+	return p.size, buffered.Flush()
+}
+
+// Layout is the image without its being written anywhere. Only the stub has been
+// read: the checksum, which firmware does not look at, is 0.
+func (u *UKI) Layout() (*Layout, error) {
+	p, err := u.program()
+	if err != nil {
+		return nil, err
+	}
+	return &p.Layout, nil
+}
+
+// CheckStub returns an error if a program cannot be the stub for an architecture
+// by Go's name.
+func CheckStub(stub []byte, arch string) error {
+	_, err := readStub(stub, machines[arch])
+	return err
+}
+
+// program is the image with the checksum 0.
+func (u *UKI) program() (*program, error) {
+	if err := checkCmdline(u.Cmdline); err != nil {
+		return nil, err
+	}
+	stub, err := readStub(u.Stub, machines[u.Arch])
+	if err != nil {
+		return nil, err
+	}
+	release := ""
+	if u.Release != "" {
+		release = fmt.Sprintf("PRETTY_NAME=\"Rambox (%s)\"\nVERSION_ID=%[1]s\n", u.Release)
+	}
+	sections := []File{
+		Bytes(".osrel", []byte("ID=rambox\nNAME=Rambox\n"+release)),
+		Bytes(".cmdline", []byte(u.Cmdline)),
+	}
+	if u.Release != "" {
+		sections = append(sections, Bytes(".uname", []byte(u.Release)))
+	}
+	if u.Initrd != nil {
+		sections = append(sections, File{".initrd", u.Initrd})
+	}
 	// The kernel is last, as ukify has it: a stub may start it where it is, and it
 	// needs room behind it.
-	sections := []File{
-		Bytes(".osrel", fmt.Appendf(nil, "ID=rambox\nNAME=Rambox\nPRETTY_NAME=\"Rambox (%s)\"\nVERSION_ID=%[1]s\n", u.Release)),
-		Bytes(".cmdline", []byte(u.Cmdline)),
-		Bytes(".uname", []byte(u.Release)),
-		{".initrd", u.Initrd},
-		{".linux", u.Kernel},
-	}
-	return stub.write(w, sections)
+	return stub.with(append(sections, File{".linux", u.Kernel}))
+}
+
+// program is a PE program with sections that have been added to it.
+type program struct {
+	Layout
+	head     []byte // the first extent
+	checksum int    // its offset
 }
 
 // stub is a PE program that sections can be added to.
 type stub struct {
-	image    []byte // up to the last section's end; the checksum is 0, and there are no symbols
+	image    []byte // up to the last section's end
 	header   int    // offset of the optional header
 	table    int    // offset of the section table's free place
 	count    int    // sections
@@ -125,27 +174,27 @@ func (s *stub) measure(b []byte, f *pe.File, opt *pe.OptionalHeader64) error {
 	}
 	s.room = (int(first) - s.table) / 40
 	s.next = roundUp(uint32(next), s.memory)
-	s.image = bytes.Clone(b[:end])
-	clear(s.image[s.header-12 : s.header-4]) // the symbol table, which is behind the sections: of no use here
-	binary.LittleEndian.PutUint32(s.image[s.header+optChecksum:], 0)
+	s.image = b[:end:end]
 	return nil
 }
 
-// write writes the program with sections behind its own.
-func (s *stub) write(w io.Writer, sections []File) (int64, error) {
+// with is the program with sections behind its own. It has a copy of the stub's
+// header alone.
+func (s *stub) with(sections []File) (*program, error) {
 	if len(sections) > s.room {
-		return 0, fmt.Errorf("the stub's header has room for %d more sections, not for %d", max(s.room, 0), len(sections))
+		return nil, fmt.Errorf("the stub's header has room for %d more sections, not for %d", max(s.room, 0), len(sections))
 	}
-	head := bytes.Clone(s.image)
-	at, address := int64(roundUp(uint32(len(head)), s.file)), int64(s.next)
-	extents := []extent{{0, "the stub", section(head)}}
+	headers := s.table + 40*len(sections)
+	head := bytes.Clone(s.image[:headers])
+	at, address := int64(roundUp(uint32(len(s.image)), s.file)), int64(s.next)
+	extents := []extent{{0, "the stub's header", section(head)}, {int64(headers), "the stub", section(s.image[headers:])}}
 	le, end, added := binary.LittleEndian, address, uint32(0)
 	for i, f := range sections {
 		size := f.Data.Size()
 		stored := roundUp(size, int64(s.file))
 		end = address + size
 		if at+stored > math.MaxInt32 || end > math.MaxInt32 {
-			return 0, fmt.Errorf("section %s ends beyond 2 GiB, where firmware cannot load it", f.Path)
+			return nil, fmt.Errorf("section %s ends beyond 2 GiB, where firmware cannot load it", f.Path)
 		}
 		b := head[s.table+40*i:][:40]
 		clear(b)
@@ -160,20 +209,13 @@ func (s *stub) write(w io.Writer, sections []File) (int64, error) {
 		}
 		at, address, added = at+stored, roundUp(end, int64(s.memory)), added+uint32(stored)
 	}
+	clear(head[s.header-12 : s.header-4]) // the symbol table, which is behind the sections: of no use here
 	opt := head[s.header:]
 	le.PutUint16(head[s.header-18:], uint16(s.count+len(sections)))
 	le.PutUint32(opt[optInitialized:], le.Uint32(opt[optInitialized:])+added)
 	le.PutUint32(opt[optSizeOfImage:], uint32(roundUp(end, int64(s.memory))))
-	sum := &checksum{}
-	if err := writeExtents(sum, extents, at); err != nil {
-		return 0, err
-	}
-	le.PutUint32(opt[optChecksum:], sum.of(at))
-	buffered := bufio.NewWriterSize(w, 1<<20)
-	if err := writeExtents(buffered, extents, at); err != nil {
-		return 0, err
-	}
-	return at, buffered.Flush()
+	le.PutUint32(opt[optChecksum:], 0)
+	return &program{Layout{extents, at}, head, s.header + optChecksum}, nil
 }
 
 // checksum is that of PE programs: the sum of 16-bit words with its carries,

@@ -65,7 +65,7 @@ func (d *debian) deb(name, version string, files map[string][]byte) {
 	write(d.t, []byte(control+"Size: 1\n"), d.dir, "mirror/lists", name)
 }
 
-// TestFetchForeign fetches another architecture's kernel, whose package the host's lists cannot have, and its busybox.
+// TestFetchForeign fetches another architecture's kernel, whose package the host's lists cannot have, its busybox and its stub.
 func TestFetchForeign(t *testing.T) {
 	d := newDebian(t)
 	release := "6.9.0-1-cloud-" + another()
@@ -91,6 +91,15 @@ func TestFetchForeign(t *testing.T) {
 	if _, err := fetch(); err == nil || !strings.Contains(err.Error(), "no package busybox-static") {
 		t.Errorf("Fetch without a busybox on the mirror: %v", err)
 	}
+	d.deb("busybox-static", "0", map[string][]byte{"bin/busybox": nil, "usr/share/doc/busybox-static/copyright": nil})
+	if _, err := fetch(); err == nil || !strings.Contains(err.Error(), "no package systemd-boot-efi") || HasStub(another()) {
+		t.Errorf("Fetch without a stub on the mirror: %v", err)
+	}
+	boot := map[string][]byte{"usr/share/doc/systemd-boot-efi/copyright": nil}
+	for _, name := range stubs[another()] {
+		boot["usr/lib/systemd/boot/efi/"+name] = []byte(name)
+	}
+	d.deb("systemd-boot-efi", "1", boot)
 	for _, tt := range []struct{ version, path string }{
 		{"1", "bin/busybox"},
 		{"2", "usr/bin/busybox"}, // as Debian 13 has it
@@ -110,8 +119,11 @@ func TestFetchForeign(t *testing.T) {
 			t.Errorf("Busybox(%q) = %q, %v: %q, %v, want version %s", another(), path, ok, got, err, tt.version)
 		}
 	}
-	if progress, err := fetch(); err != nil || strings.Contains(progress, "download busybox") {
-		t.Errorf("Fetch does not know which busybox it has: %v\n%s", err, progress)
+	if progress, err := fetch(); err != nil || strings.Contains(progress, "download busybox") || strings.Contains(progress, "download systemd") {
+		t.Errorf("Fetch does not know which busybox and stub it has: %v\n%s", err, progress)
+	}
+	if dir, err := StubDir(another()); err != nil || !HasStub(another()) {
+		t.Errorf("HasStub(%q) = false; StubDir = %q, %v", another(), dir, err)
 	}
 	if _, ok := Busybox(runtime.GOARCH); ok {
 		t.Errorf("Busybox(%q) is there; the host's own is not the cache's matter", runtime.GOARCH)

@@ -266,7 +266,7 @@ func TestOurProfilesOnSource(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := b.target.checkTools(t.Context(), b.settings); err != nil {
-					t.Skip(err)
+					t.Fatal(err)
 				}
 				b.source, b.out = source, out
 				if err := b.configure(t.Context()); err != nil {

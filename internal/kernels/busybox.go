@@ -3,6 +3,7 @@ package kernels
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -24,17 +25,23 @@ func Busybox(arch string) (path string, ok bool) {
 
 func busyboxDir(cache, arch string) string { return filepath.Join(cache, "busybox", arch) }
 
-// busybox puts the newest busybox of f.arch into the cache, unless it is there. The package's copyright comes with it.
+// busybox puts the newest busybox of f.arch into the cache, unless it is there.
 func (f fetch) busybox() error {
+	return f.extra(busyboxPackage, map[string]string{"bin/busybox": "busybox"}, busyboxDir(filepath.Dir(f.kernels), f.arch))
+}
+
+// extra puts files of a package's newest version, by their names there, into dir, under other names, unless they are there. The
+// package's copyright comes with them.
+func (f fetch) extra(pkg string, files map[string]string, dir string) error {
 	a, err := f.ownLists()
 	if err != nil {
 		return err
 	}
-	p, err := a.show(busyboxPackage)
+	p, err := a.show(pkg)
 	if err != nil {
 		return err
 	}
-	dir, list := busyboxDir(filepath.Dir(f.kernels), f.arch), packageList{p}
+	list := packageList{p}
 	if stamp, _ := os.ReadFile(filepath.Join(dir, stampFile)); string(stamp) == list.String() {
 		return nil
 	}
@@ -43,25 +50,27 @@ func (f fetch) busybox() error {
 	if err != nil {
 		return err
 	}
-	root, next := filepath.Join(f.tmp, "busybox"), filepath.Join(f.tmp, "busybox-"+f.arch)
+	root, next := filepath.Join(f.tmp, pkg), filepath.Join(f.tmp, "next-"+pkg)
 	if _, err := f.run.command(f.tmp, "dpkg-deb", "-x", debs[0], root); err != nil {
 		return err
 	}
 	if err := os.Mkdir(next, 0o755); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{"bin/busybox": "busybox", "usr/share/doc/" + busyboxPackage + "/copyright": "copyright"} {
+	files = maps.Clone(files)
+	files["usr/share/doc/"+pkg+"/copyright"] = "copyright"
+	for from, to := range files {
 		if err := os.Rename(filepath.Join(root, from), filepath.Join(next, to)); err != nil {
 			// Newer packages have all programs in /usr.
 			if err := os.Rename(filepath.Join(root, "usr", from), filepath.Join(next, to)); err != nil {
-				return fmt.Errorf("package %s: %w", busyboxPackage, err)
+				return fmt.Errorf("package %s: %w", pkg, err)
 			}
 		}
 	}
 	if err := os.WriteFile(filepath.Join(next, stampFile), []byte(list.String()), 0o644); err != nil {
 		return err
 	}
-	return replaceDir(next, dir, filepath.Join(f.tmp, "old-busybox"))
+	return replaceDir(next, dir, filepath.Join(f.tmp, "old-"+pkg))
 }
 
 // replaceDir gives next the name target, and what has it now the name old.

@@ -15,7 +15,8 @@ import (
 
 // Fetch puts a Debian kernel into the cache and returns it; when the cache has that very version already, it downloads no kernel.
 // flavour is cloud, generic, rt, the release of a kernel, or the name of a package ("" is cloud where Debian has one, else
-// generic); arch is a GOARCH name ("" is the host's). For another architecture than the host's, its busybox comes along (see Busybox).
+// generic); arch is a GOARCH name ("" is the host's). For another architecture than the host's, its busybox comes along (see Busybox), for amd64
+// and arm64 systemd's programs for UEFI too (see StubDir).
 // Nothing is installed: the package is unpacked into a directory beside the others, which gets its name when it is complete.
 // The host's package lists are used where they will do; otherwise lists are downloaded into a temporary directory, with the
 // host's sources and keys, so that neither root nor a change of the host's configuration is needed, not for other architectures either.
@@ -111,6 +112,9 @@ func (f fetch) fetch(pkg string) (Kernel, error) {
 	}
 	if f.arch != runtime.GOARCH {
 		if err := f.busybox(); err != nil {
+			return Kernel{}, err
+		}
+		if err := f.stub(); err != nil {
 			return Kernel{}, err
 		}
 	}
