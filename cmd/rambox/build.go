@@ -60,7 +60,7 @@ func (o *buildOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.cmdline, "cmdline", "", "default kernel parameters; those of the kernel's own line win")
 	f.StringVar(&o.hostname, "hostname", "", "host name (default: rambox)")
 	f.BoolVar(&o.locked, "locked", false, "never give a shell, whatever the command line says")
-	f.StringVarP(&o.compress, "compress", "c", string(image.Zstd), "zstd, gzip, xz, lz4 or none")
+	f.StringVarP(&o.compress, "compress", "c", string(image.Zstd), "zstd, gzip, xz, lz4, none; zstd-best or xz-best for the smallest, in seconds")
 	f.StringVar(&o.busybox, "busybox", "", "static busybox for the image (default: that of this machine)")
 	f.BoolVar(&o.noBusybox, "no-busybox", false, "no busybox, so no shell unless you add one")
 	f.StringVar(&o.init, "init", "", "Rambox's init (default: the one beside this program)")

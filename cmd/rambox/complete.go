@@ -15,7 +15,7 @@ func flagWords(flag string) (words []string, ok bool) {
 	words, ok = map[string][]string{
 		"accel":    {"auto", "kvm", "tcg"},
 		"arch":     {"amd64", "386", "arm", "arm64", "riscv64"},
-		"compress": {"zstd", "gzip", "xz", "lz4", "none"},
+		"compress": {"zstd", "gzip", "xz", "lz4", "none", "zstd-best", "xz-best"},
 		"escape":   {"ctrl-a", "ctrl-]", noEscape},
 		"gdb":      {defaultGDB, "0"},
 		"machine":  {"q35", "pc", "microvm", "virt"},

@@ -50,8 +50,9 @@ int main(void)
 func TestKernelUnpacks(t *testing.T) {
 	kernel := vmtest.CloudKernel(t)
 	program := vmtest.Program(t, witness)
-	for _, c := range image.Compressions() {
+	for _, c := range append(image.Compressions(), image.ZstdBest, image.XZBest) {
 		t.Run(string(c), func(t *testing.T) {
+			t.Parallel()
 			boot(t, vmtest.VM{Kernel: kernel}, program, c, 5000)
 		})
 	}
@@ -59,6 +60,7 @@ func TestKernelUnpacks(t *testing.T) {
 	for size := range 512 {
 		if n := len(pack(t, program, image.LZ4, 5000+size)) % 512; n == 0 || n > 508 {
 			t.Run("lz4 before little padding", func(t *testing.T) {
+				t.Parallel()
 				boot(t, vmtest.VM{Kernel: kernel}, program, image.LZ4, 5000+size)
 			})
 			break

@@ -12,7 +12,7 @@ import (
 )
 
 func TestParseCompression(t *testing.T) {
-	for _, c := range Compressions() {
+	for _, c := range append(Compressions(), ZstdBest, XZBest) {
 		if got, err := ParseCompression(string(c)); got != c || err != nil {
 			t.Errorf("ParseCompression(%q) = %q, %v", c, got, err)
 		}
@@ -46,7 +46,7 @@ func largeTree(t testing.TB, size int) *Tree {
 
 // The command-line tools unpack what we pack.
 func TestCompressorsAgainstTools(t *testing.T) {
-	tools := map[Compression][]string{Zstd: {"zstd", "-dc"}, Gzip: {"gzip", "-dc"}, XZ: {"xz", "-dc"}, LZ4: {"lz4", "-dc"}}
+	tools := map[Compression][]string{Zstd: {"zstd", "-dc"}, Gzip: {"gzip", "-dc"}, XZ: {"xz", "-dc"}, LZ4: {"lz4", "-dc"}, ZstdBest: {"zstd", "-dc"}, XZBest: {"xz", "-dc"}}
 	for name, tree := range map[string]*Tree{"small": sampleTree(t, hostTree(t)), "large": largeTree(t, 9<<20)} {
 		want := write(t, tree, None)
 		for c, tool := range tools {
@@ -58,10 +58,24 @@ func TestCompressorsAgainstTools(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, %s: %v", name, c, err)
 			}
-			if a := im.Archives[0]; a.Compression != c || a.Raw != int64(len(want)) || a.Size != int64(len(packed)) {
-				t.Errorf("%s: read back as %s, %d of %d bytes; want %s, %d of %d", name, a.Compression, a.Size, a.Raw, c, len(packed), len(want))
+			if a := im.Archives[0]; a.Compression != c.Format() || a.Raw != int64(len(want)) || a.Size != int64(len(packed)) {
+				t.Errorf("%s: read back as %s, %d of %d bytes; want %s, %d of %d", name, a.Compression, a.Size, a.Raw, c.Format(), len(packed), len(want))
 			}
 		}
+	}
+}
+
+// A program that is not there, or fails, is named.
+func TestPackers(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if _, err := NewTree(time.Time{}).Write(io.Discard, XZBest); !matches(err, "the xz program's, which is not here: install it, or use -c xz") {
+		t.Errorf("no xz: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "zstd"), []byte("#!/bin/sh\necho no memory >&2\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewTree(time.Time{}).Write(io.Discard, ZstdBest); !matches(err, "exit status 3 no memory") {
+		t.Errorf("a zstd that fails: %v", err)
 	}
 }
 

@@ -22,7 +22,7 @@ func unpackOption(c Compression) string {
 	if c == None {
 		return ""
 	}
-	return "CONFIG_RD_" + strings.ToUpper(string(c))
+	return "CONFIG_RD_" + strings.ToUpper(string(c.Format()))
 }
 
 // CanUnpack returns an error if a kernel with this configuration cannot unpack

@@ -34,6 +34,7 @@ func TestCanUnpack(t *testing.T) {
 		{"no initramfs at all", config(t, "CONFIG_RD_ZSTD=y\n"), None, "built without CONFIG_BLK_DEV_INITRD"},
 		{"none always works", config(t, initrd), None, ""},
 		{"it can", config(t, initrd+"CONFIG_RD_ZSTD=y\n"), Zstd, ""},
+		{"it can, however small", config(t, initrd+"CONFIG_RD_ZSTD=y\n"), ZstdBest, ""},
 		{"it cannot", config(t, initrd+"CONFIG_RD_GZIP=y\nCONFIG_RD_LZ4=y\n"), Zstd, "cannot unpack zstd: it was built without CONFIG_RD_ZSTD; it takes gzip, lz4, none"},
 		{"nothing packed", config(t, initrd), XZ, "CONFIG_RD_XZ; it takes none"},
 	} {
