@@ -95,19 +95,21 @@ const shareWait = 10 * time.Second
 
 // mountLate mounts what waits for modules.
 func (m *pid1) mountLate() error {
-	if len(m.plan.Late) == 0 {
+	if m.shared >= len(m.plan.Late) { // the image may have been changed by hand since
 		return nil
 	}
 	m.times.next("shares", nil)
-	for _, mnt := range m.plan.Late {
+	for _, mnt := range m.plan.Late[m.shared:] {
 		err := m.mountShare(mnt)
 		if err == nil {
+			m.shared++
 			continue
 		}
 		err = fmt.Errorf("fstab: %s: %w", mnt.Target, err)
 		if _, power := m.powerRequested(); power || !mnt.NoFail {
 			return err
 		}
+		m.shared++
 		m.log.Warnf("%v", err)
 	}
 	m.times.next("", nil)

@@ -35,6 +35,7 @@ type pid1 struct {
 	net       atomic.Pointer[network]
 	disks     disks
 	hooks     bool         // the image has some
+	shared    int          // how many of plan.Late are mounted: another attempt goes on there
 	line      cmdline.Args // what the plan was made of
 	plan      Plan
 	times     timeline
