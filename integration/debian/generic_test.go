@@ -12,6 +12,7 @@ import (
 // that a root needs is a module, on what is not ext4. TestDebian looks at the
 // systems themselves.
 func TestGenericKernel(t *testing.T) {
+	t.Parallel()
 	k := vmtest.GenericKernel(t)
 	root := newRoot(t, systemd)
 	for _, tc := range []struct{ fs, root, mount string }{
@@ -21,6 +22,7 @@ func TestGenericKernel(t *testing.T) {
 	} {
 		t.Run(tc.fs, func(t *testing.T) {
 			m := newMachine(t, k, disk(t, fileSystem(t, root, tc.fs), ""), tc.root)
+			t.Parallel() // the root's fstab is that of each in turn
 			out := vmtest.Boot(t, line(m, `rw init=/bin/sh -- -c "grep ' / ' /proc/mounts; exec poweroff -f"`))
 			vmtest.Contains(t, out, tc.mount, "reboot: Power down")
 		})

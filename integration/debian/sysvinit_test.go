@@ -12,6 +12,7 @@ import (
 
 // TestSysVInit boots a Debian without systemd, and ends it from its own shells.
 func TestSysVInit(t *testing.T) {
+	t.Parallel()
 	root := newRoot(t, sysvinit)
 	// inittab(5): Debian's has this line commented out.
 	vmtest.Command(t, "sed", "-i", "s/^#T0:.*/T0:23:respawn:\\/sbin\\/getty -L ttyS0 115200 vt100/", filepath.Join(root, "etc/inittab"))

@@ -15,6 +15,7 @@ import (
 
 // TestInit boots a root to a program that is not its init, with arguments.
 func TestInit(t *testing.T) {
+	t.Parallel()
 	d := disk(t, fileSystem(t, newRoot(t, systemd), "ext4"), "")
 	m := newMachine(t, vmtest.CloudKernel(t), d, "root=/dev/disk/by-uuid/"+fsUUID+" rw")
 	script := "echo pid-$$ $# $0 $1; grep ' / ' /proc/mounts; exec poweroff -f"
@@ -25,6 +26,7 @@ func TestInit(t *testing.T) {
 // TestOverlay boots a live system: a squashfs that cannot be written to, with
 // an overlay that can.
 func TestOverlay(t *testing.T) {
+	t.Parallel()
 	d := disk(t, fileSystem(t, newRoot(t, systemd), "squashfs"), gpt)
 	m := newMachine(t, vmtest.CloudKernel(t), d, `root="PARTLABEL=`+partLabel+`" rambox.overlay=128M`)
 	g := vmtest.Start(t, line(m, ""))
@@ -47,6 +49,7 @@ const ballast = 192 << 20
 // TestBusyboxInit boots the smallest system that one finds on a disk, out of a
 // large image.
 func TestBusyboxInit(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	vmtest.AddBusybox(t, root)
 	for _, dir := range [...]string{"dev", "proc", "sys", "run", "tmp", "sbin"} {

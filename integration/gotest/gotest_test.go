@@ -124,6 +124,7 @@ const fromTheHost = "FROM_THE_HOST=a b\n\"c\""
 
 // TestGoTest has two packages in two machines at a time: one passes, covers, and leaves files; the other fails.
 func TestGoTest(t *testing.T) {
+	t.Parallel()
 	for _, w := range ways()[:2] {
 		t.Run(w.name, func(t *testing.T) {
 			dir, kernel := module(t), w.kernel(t)
@@ -161,6 +162,7 @@ func left(t testing.TB, dir string, uid int) {
 
 // TestGoTestEnds has what go test says of the ends that are no result.
 func TestGoTestEnds(t *testing.T) {
+	t.Parallel()
 	dir, kernel := module(t), ways()[0].kernel(t)
 	t.Run("panic", func(t *testing.T) {
 		goTest(t, dir, kernel, []string{"PANIC=1"}, "-run=TestPanics", "./b").want(t, 1,
@@ -195,6 +197,7 @@ func goCache(t testing.TB) string {
 
 // TestGoTestOnACopy runs what needs no file to come back, and refuses the rest.
 func TestGoTestOnACopy(t *testing.T) {
+	t.Parallel()
 	dir, kernel := module(t), ways()[2].kernel(t)
 	goTest(t, dir, kernel, []string{fromTheHost}, "-v", "-run=Twice|Testdata", "./a").want(t, 0,
 		" is copied into the guest, which cannot change it (9p: the kernel is built without CONFIG_NET_9P; virtiofs: the kernel is built without CONFIG_VIRTIO_FS); ",
@@ -205,6 +208,7 @@ func TestGoTestOnACopy(t *testing.T) {
 
 // TestAsNobody runs a test binary as a user without any right, who belongs to more than one group.
 func TestAsNobody(t *testing.T) {
+	t.Parallel()
 	for _, w := range ways()[:2] {
 		t.Run(w.name, func(t *testing.T) {
 			dir, kernel := module(t), w.kernel(t)

@@ -29,6 +29,7 @@ func doubled(name string) string { return strings.NewReplacer(",", ",,", ":", ":
 // TestShare: a writable share is written to; a read-only one stays as it is even when root of the guest takes the guest's own
 // part of it away.
 func TestShare(t *testing.T) {
+	t.Parallel()
 	for _, w := range ways()[:2] {
 		t.Run(w.name, func(t *testing.T) {
 			ro, rw := shares(t)
@@ -57,6 +58,7 @@ func TestShare(t *testing.T) {
 
 // TestShareByCopy: the last resort says what it is, and refuses what it cannot be.
 func TestShareByCopy(t *testing.T) {
+	t.Parallel()
 	ro, rw := shares(t)
 	kernel := ways()[2].kernel(t)
 	run := func(args ...string) result {
@@ -83,6 +85,7 @@ func TestShareByCopy(t *testing.T) {
 
 // TestShareChoosesTheKernel: without --kernel, one that can share is taken.
 func TestShareChoosesTheKernel(t *testing.T) {
+	t.Parallel()
 	vmtest.CloudKernel(t)
 	_, rw := shares(t)
 	got := command(t, t.TempDir(), nil, vmtest.Rambox(t), "run", "--share", rw+",rw", "--", "sh", "-c", "cat "+rw+"/file; echo x > "+rw+"/new")
@@ -93,6 +96,7 @@ func TestShareChoosesTheKernel(t *testing.T) {
 
 // TestServersEnd: no virtiofsd outlives its machine, also when rambox is killed.
 func TestServersEnd(t *testing.T) {
+	t.Parallel()
 	_, rw := shares(t)
 	g := startRun(t, "--kernel", ways()[1].kernel(t), "--share", rw+",rw", "--", "sh", "-c", "echo ready; cat")
 	if line, err := g.stdout.ReadString('\n'); line != "ready\n" {

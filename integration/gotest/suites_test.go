@@ -88,6 +88,7 @@ func proxy(t testing.TB) string {
 
 // TestNetlink has all of the suite that takes no minutes without KVM, and that the kernel can do: no test fails.
 func TestNetlink(t *testing.T) {
+	t.Parallel()
 	vmtest.GenericKernel(t)
 	s := suites[0]
 	dir := s.checkout(t)

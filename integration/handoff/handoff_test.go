@@ -34,6 +34,7 @@ exec /bin/busybox reboot -f
 `
 
 func TestPayload(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		dir := vmtest.Tree(t)
 		vmtest.WriteFile(t, dir, "app", 0o755, "#!/bin/sh\n"+`echo "payload: $# arguments: $1|$2|$3"; echo "colour $COLOUR, path $PATH"; tty; exit 7`)
@@ -45,7 +46,8 @@ func TestPayload(t *testing.T) {
 }
 
 func TestPayloadEnds(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	for _, tc := range []struct{ name, script, onexit, want, end string }{
 		{"exit 0", "true", "poweroff", "exit 0", "reboot: Power down"},
 		{"exit 255, reboot", "exit 255", "reboot", "exit 255", "reboot: Restarting system"},
@@ -64,6 +66,7 @@ func TestPayloadEnds(t *testing.T) {
 }
 
 func TestShell(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		dir := vmtest.Tree(t)
 		vmtest.WriteFile(t, dir, "etc/profile", 0o644, "export PS1='rescue# '; FROM_PROFILE=yes\n")
@@ -88,6 +91,7 @@ func TestShell(t *testing.T) {
 }
 
 func TestRamboxWithInit(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		dir := vmtest.Tree(t)
 		vmtest.WriteFile(t, dir, "sbin/init", 0o755, nextInit)
@@ -97,13 +101,15 @@ func TestRamboxWithInit(t *testing.T) {
 }
 
 func TestRamboxWithOtherInit(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	vmtest.WriteFile(t, dir, "linuxrc", 0o755, nextInit)
-	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.CloudKernel(t), Initrd: vmtest.Archive(t, dir), Append: "rambox init=/linuxrc"})
+	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.RunKernel(t), Initrd: vmtest.Archive(t, dir), Append: "rambox init=/linuxrc"})
 	vmtest.Contains(t, out, "next init: pid 1, 0 arguments:")
 }
 
 func TestRamboxWithoutInit(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		dir := vmtest.Tree(t)
 		g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, dir), Append: "rambox rambox.rescue=shell"})
@@ -143,6 +149,7 @@ func diskTree(t *testing.T, k kernels.Kernel) string {
 }
 
 func TestRoot(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		d := disk(t, map[string]string{"sbin/init": nextInit})
 		out := vmtest.Boot(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, diskTree(t, k)), Disks: []qemu.Disk{d},
@@ -154,7 +161,8 @@ func TestRoot(t *testing.T) {
 }
 
 func TestRootByFirstOfTheUsualInits(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	d := disk(t, map[string]string{"etc/init": nextInit})
 	out := vmtest.Boot(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, diskTree(t, k)), Disks: []qemu.Disk{d}, Append: "root=/dev/vda rootfstype=ext4 rw"})
 	vmtest.Contains(t, out, "exec /etc/init", "next init: pid 1")
@@ -163,6 +171,7 @@ func TestRootByFirstOfTheUsualInits(t *testing.T) {
 // TestFreesTheInitramfs lets the next init look for the memory that a large
 // file in the initramfs took.
 func TestFreesTheInitramfs(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	dir := diskTree(t, k)
 	vmtest.WriteFile(t, dir, "ballast", 0o644, string(make([]byte, 64<<20)))
@@ -172,24 +181,28 @@ func TestFreesTheInitramfs(t *testing.T) {
 }
 
 func TestRootFailures(t *testing.T) {
+	t.Parallel()
 	good := map[string]string{"sbin/init": nextInit}
+	cloud, run := vmtest.CloudKernel(t), vmtest.RunKernel(t)
 	for _, tc := range []struct {
-		name  string
-		files map[string]string
-		line  string
-		want  []string
+		name    string
+		kernels []kernels.Kernel // both, unless drivers have no part in it
+		files   map[string]string
+		line    string
+		want    []string
 	}{
-		{"missing device", good, "root=/dev/vdb rootwait=1", []string{"root device /dev/vdb did not appear within 1s", "/dev/vda"}},
-		{"not a block device", good, "root=/dev/null", []string{"root device /dev/null is not a block device"}},
-		{"wrong file system", good, "root=/dev/vda rootfstype=xfs", []string{"the kernel has no xfs, nor has the image its module"}},
-		{"bad option", good, "root=/dev/vda rootfstype=ext4 rootflags=nonsense", []string{"mount /newroot", "invalid argument"}},
-		{"no init", nil, "root=/dev/vda init=/sbin/init", []string{"no init on /dev/vda: /sbin/init: no such file or directory"}},
-		{"init is a directory", map[string]string{"sbin/init/x": ""}, "root=/dev/vda init=/sbin/init", []string{"/sbin/init: not an executable file"}},
-		{"init without its interpreter", map[string]string{"sbin/init": "#!/bin/absent\n"}, "root=/dev/vda init=/sbin/init", []string{"/sbin/init: its interpreter: /bin/absent: no such file or directory"}},
-		{"init is no program", map[string]string{"sbin/init": "plain text, too short or not, is not a program, even with its x bit set"}, "root=/dev/vda init=/sbin/init", []string{"neither an ELF program of this machine nor a script"}},
+		{"missing device", []kernels.Kernel{cloud, run}, good, "root=/dev/vdb rootwait=1", []string{"root device /dev/vdb did not appear within 1s", "/dev/vda"}},
+		{"not a block device", []kernels.Kernel{run}, good, "root=/dev/null", []string{"root device /dev/null is not a block device"}},
+		{"wrong file system", []kernels.Kernel{cloud, run}, good, "root=/dev/vda rootfstype=xfs", []string{"the kernel has no xfs, nor has the image its module"}},
+		{"bad option", []kernels.Kernel{cloud, run}, good, "root=/dev/vda rootfstype=ext4 rootflags=nonsense", []string{"mount /newroot", "invalid argument"}},
+		{"no init", []kernels.Kernel{run}, nil, "root=/dev/vda init=/sbin/init", []string{"no init on /dev/vda: /sbin/init: no such file or directory"}},
+		{"init is a directory", []kernels.Kernel{run}, map[string]string{"sbin/init/x": ""}, "root=/dev/vda init=/sbin/init", []string{"/sbin/init: not an executable file"}},
+		{"init without its interpreter", []kernels.Kernel{run}, map[string]string{"sbin/init": "#!/bin/absent\n"}, "root=/dev/vda init=/sbin/init", []string{"/sbin/init: its interpreter: /bin/absent: no such file or directory"}},
+		{"init is no program", []kernels.Kernel{cloud, run}, map[string]string{"sbin/init": "plain text, too short or not, is not a program, even with its x bit set"}, "root=/dev/vda init=/sbin/init", []string{"neither an ELF program of this machine nor a script"}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			both(t, func(t *testing.T, k kernels.Kernel) {
+		for _, k := range tc.kernels {
+			t.Run(tc.name+", "+k.Flavour(), func(t *testing.T) {
+				t.Parallel()
 				d := disk(t, tc.files)
 				g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, diskTree(t, k)), Disks: []qemu.Disk{d}, Append: tc.line + " rambox.rescue=shell"})
 				g.Expect("this machine did not boot")
@@ -205,12 +218,13 @@ func TestRootFailures(t *testing.T) {
 				g.Send("/init-is-not-needed; busybox poweroff -f\n")
 				vmtest.Contains(t, g.End(), "Power down")
 			})
-		})
+		}
 	}
 }
 
 func TestRescuePolicies(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	for _, tc := range []struct{ name, line, end string }{
 		{"poweroff", "rambox.rescue=poweroff", "reboot: Power down"},
 		{"reboot", "rambox.rescue=reboot", "reboot: Restarting system"},
@@ -227,18 +241,20 @@ func TestRescuePolicies(t *testing.T) {
 
 // TestNoShellInTheImage has nothing to rescue with.
 func TestNoShellInTheImage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	vmtest.Copy(t, vmtest.Init(t), dir, "init")
-	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.CloudKernel(t), Initrd: vmtest.Archive(t, dir), NoPanic: true})
+	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.RunKernel(t), Initrd: vmtest.Archive(t, dir), NoPanic: true})
 	vmtest.Contains(t, out, "the image has no shell and nothing else to run", "The machine will poweroff now", "Power down")
 }
 
 func TestLockedImageGivesNoShell(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	vmtest.WriteFile(t, dir, "etc/rambox/locked", 0o644, "")
 	for _, line := range []string{"shell", "rambox.rescue=shell rambox init=/absent", "rambox.payload=/bin/sh"} {
 		t.Run(line, func(t *testing.T) {
-			out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.CloudKernel(t), Initrd: vmtest.Archive(t, dir), Append: line})
+			out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.RunKernel(t), Initrd: vmtest.Archive(t, dir), Append: line})
 			vmtest.Contains(t, out, "this machine did not boot", "reboot: ")
 			vmtest.Lacks(t, out, "A shell follows", "# ")
 		})
@@ -247,10 +263,11 @@ func TestLockedImageGivesNoShell(t *testing.T) {
 
 // TestAsRdinit runs our init under another name, chosen by rdinit=.
 func TestAsRdinit(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	vmtest.Copy(t, vmtest.Init(t), dir, "opt/rambox-init")
 	vmtest.WriteFile(t, dir, "init", 0o755, "#!/bin/sh\necho wrong init\n")
-	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.CloudKernel(t), Initrd: vmtest.Archive(t, dir),
+	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.RunKernel(t), Initrd: vmtest.Archive(t, dir),
 		Append: "rdinit=/opt/rambox-init rambox.payload=/bin/echo -- chosen by rdinit"})
 	vmtest.Contains(t, out, "chosen by rdinit", "Power down")
 	vmtest.Lacks(t, out, "wrong init")

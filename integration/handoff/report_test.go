@@ -32,7 +32,7 @@ type bootReport struct {
 // shownReport finds the report on a console and checks what holds for any.
 func shownReport(t *testing.T, k kernels.Kernel, console string) bootReport {
 	t.Helper()
-	text := regexp.MustCompile(`(?m)^\{"version".*\}`).FindString(console)
+	text := regexp.MustCompile(`(?m)^\{"version".*\}`).FindString(vmtest.Programs(console))
 	var r bootReport
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		t.Fatalf("the report %q: %v\n%s", text, err, console)
@@ -64,6 +64,7 @@ func (r bootReport) stages() string {
 }
 
 func TestBootReportForAPayload(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	dir := diskTree(t, k)
 	vmtest.WriteFile(t, dir, "app", 0o755, "#!/bin/sh\ncat /run/rambox/boot.json")
@@ -85,6 +86,7 @@ func TestBootReportForAPayload(t *testing.T) {
 }
 
 func TestBootReportOnTheRoot(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		d := disk(t, map[string]string{"sbin/init": "#!/bin/sh\ncat /run/rambox/boot.json\nexec /bin/busybox reboot -f\n"})
 		r := shownReport(t, k, vmtest.Boot(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, diskTree(t, k)),
@@ -98,12 +100,13 @@ func TestBootReportOnTheRoot(t *testing.T) {
 // TestBootReportOfAFailure has a root that never comes: the page for a person
 // says what was tried for how long, and so does the report.
 func TestBootReportOfAFailure(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, diskTree(t, k)), Append: "root=LABEL=absent rootwait=2 rambox.rescue=shell quiet"})
 	g.Expect("this machine did not boot")
 	g.Expect("What was tried")
 	tried := g.Expect("Block devices")
-	if !regexp.MustCompile(`(?s)at \d+\.\d{3} s: early, .*: modules, .*: root, 2\.\d{3} s.*  waited for root device LABEL=absent, 2\.\d{3} s, in vain`).MatchString(tried) {
+	if !regexp.MustCompile(`(?s)at \d+\.\d{3} s: early, .*: modules, .*: root, 2\.\d{3} s.*  waited for root device LABEL=absent, 2\.\d{3} s, in vain`).MatchString(vmtest.Programs(tried)) {
 		t.Errorf("the page says that this was tried:\n%s", tried)
 	}
 	g.Expect("# ")

@@ -102,7 +102,7 @@ func (l *lab) dhcpSocket() net.PacketConn {
 		return failed
 	}}
 	var conn net.PacketConn
-	err := inside(l.server, func() (err error) {
+	err := l.server.Inside(func() (err error) {
 		conn, err = config.ListenPacket(l.t.Context(), "udp4", ":67")
 		return err
 	})

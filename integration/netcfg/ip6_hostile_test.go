@@ -109,7 +109,7 @@ func (n *node) configured(meanwhile time.Duration) (times int) {
 func (l *lab) dhcp6Socket() net.PacketConn {
 	l.t.Helper()
 	var conn *net.UDPConn
-	err := inside(l.server, func() error {
+	err := l.server.Inside(func() error {
 		s0, err := net.InterfaceByName("s0")
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ func TestIPv6Together(t *testing.T) {
 	if e := n.wait(netcfg.Settled); e.Err != nil {
 		t.Errorf("settled with %v", e.Err)
 	}
-	if got := l.ip("-n", l.client, "-br", "link", "show", "eth1"); strings.Contains(got, ",UP") {
+	if got := l.client.IP("-br", "link", "show", "eth1"); strings.Contains(got, ",UP") {
 		t.Errorf("eth1 is %s, want it down", got)
 	}
 	got := n.file("run/net-eth0.conf")
@@ -80,7 +80,7 @@ func TestIPv6Apart(t *testing.T) {
 	}
 	n.wait(netcfg.Settled)
 	for _, device := range []string{"eth0", "eth1"} {
-		if got := l.ip("-n", l.client, "-br", "link", "show", device); !strings.Contains(got, ",UP") {
+		if got := l.client.IP("-br", "link", "show", device); !strings.Contains(got, ",UP") {
 			t.Errorf("%s is %s, want it up", device, got)
 		}
 	}
@@ -97,7 +97,7 @@ func TestIPv6Race(t *testing.T) {
 	winner := n.wait(netcfg.Configured).Link
 	n.wait(netcfg.Settled)
 	for _, device := range []string{"eth0", "eth1"} {
-		got := l.ip("-n", l.client, "-br", "link", "show", device)
+		got := l.client.IP("-br", "link", "show", device)
 		if up := strings.Contains(got, ",UP"); up != (device == winner) {
 			t.Errorf("%s has won, and %s is %s", winner, device, got)
 		}
@@ -116,15 +116,15 @@ func TestIPv6LinkChanges(t *testing.T) {
 	before := l.state6()
 	for range 2 {
 		n.drain()
-		l.ip("-n", l.server, "link", "set", "s0", "down")
-		l.ip("-n", l.server, "link", "set", "s0", "up")
-		l.ip("-n", l.server, "addr", "replace", router6+"/64", "dev", "s0")
-		l.ip("-n", l.server, "addr", "replace", server6, "dev", "s0")
+		l.server.IP("link", "set", "s0", "down")
+		l.server.IP("link", "set", "s0", "up")
+		l.server.IP("addr", "replace", router6+"/64", "dev", "s0")
+		l.server.IP("addr", "replace", server6, "dev", "s0")
 		n.wait(netcfg.Configured)
 	}
 	n.drain()
-	l.ip("-n", l.client, "link", "set", "eth0", "down")
-	l.ip("-n", l.client, "link", "set", "eth0", "up")
+	l.client.IP("link", "set", "eth0", "down")
+	l.client.IP("link", "set", "eth0", "up")
 	n.wait(netcfg.Configured)
 	if got := l.state6(); !strings.HasPrefix(got, before[:strings.Index(before, "fe80")]) {
 		t.Errorf("state after the link was down:\n%s\nbefore:\n%s", got, before)
@@ -146,21 +146,22 @@ func TestIPv6Lost(t *testing.T) {
 	l.advertise("--dhcp-range=fd00:1::,ra-only", rdnss)
 	n := l.run("ip=auto6")
 	n.wait(netcfg.Configured)
-	l.ip("-n", l.client, "addr", "del", auto6, "dev", "eth0")
+	l.client.IP("addr", "del", auto6, "dev", "eth0")
 	if e := n.wait(netcfg.Lost); e.Config.Addr.String() != auto6 {
 		t.Errorf("lost %s, want %s", e.Config.Addr, auto6)
 	}
 	if _, err := os.Stat(filepath.Join(n.dir, "run/net-eth0.conf")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("lease file after the address: %v", err)
 	}
-	l.ip("-n", l.client, "link", "set", "eth0", "down")
-	l.ip("-n", l.client, "link", "set", "eth0", "up")
+	l.client.IP("link", "set", "eth0", "down")
+	l.client.IP("link", "set", "eth0", "up")
 	n.wait(netcfg.Configured)
 }
 
 // TestIPv6Restart runs again over what an earlier run has left: name servers
 // are learnt again, and the address stays.
 func TestIPv6Restart(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"auto6", "dhcp6", "either6"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +209,7 @@ func TestIPv6SameLink(t *testing.T) {
 	if got := n.file("run/net-eth0.conf"); !strings.Contains(got, "IPV4ADDR='10.9.0.") || !strings.Contains(got, "IPV6ADDR='"+auto6+"'\n") {
 		t.Errorf("lease file:\n%s", got)
 	}
-	l.ip("-n", l.client, "addr", "del", auto6, "dev", "eth0")
+	l.client.IP("addr", "del", auto6, "dev", "eth0")
 	n.wait(netcfg.Lost)
 	if got := n.file("run/net-eth0.conf"); !strings.Contains(got, "IPV4ADDR='10.9.0.") || strings.Contains(got, "IPV6ADDR") {
 		t.Errorf("lease file after the loss of IPv6:\n%s", got)
@@ -216,7 +217,7 @@ func TestIPv6SameLink(t *testing.T) {
 	if got := n.file("etc/resolv.conf"); got != "nameserver 10.9.0.1\n" {
 		t.Errorf("resolv.conf = %q", got)
 	}
-	if got := l.ip("-n", l.client, "-4", "-br", "addr", "show", "eth0"); !strings.Contains(got, "10.9.0.") {
+	if got := l.client.IP("-4", "-br", "addr", "show", "eth0"); !strings.Contains(got, "10.9.0.") {
 		t.Errorf("eth0 has %s", got)
 	}
 }

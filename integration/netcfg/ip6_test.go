@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"rambox/internal/vmtest"
 	"rambox/pkg/netcfg"
 )
 
@@ -31,12 +32,12 @@ const (
 // cable6 is cable with a server that has fe80::1 and addrs, at once.
 func (l *lab) cable6(device, mac, far string, addrs ...string) {
 	l.t.Helper()
-	l.ip("-n", l.client, "link", "add", device, "address", mac, "type", "veth", "peer", "name", far, "netns", l.server)
-	l.ip("netns", "exec", l.server, "sh", "-c", "cd /proc/sys/net/ipv6/conf/"+far+
-		" && echo 0 >accept_dad && echo 0 >accept_ra && echo 1 >addr_gen_mode")
-	l.ip("-n", l.server, "link", "set", far, "up")
+	l.client.Cable(device, l.server, far, "address", mac)
+	set := l.server.Words("sh", "-c", "cd /proc/sys/net/ipv6/conf/"+far+" && echo 0 >accept_dad && echo 0 >accept_ra && echo 1 >addr_gen_mode")
+	vmtest.Command(l.t, set[0], set[1:]...)
+	l.server.IP("link", "set", far, "up")
 	for _, a := range append([]string{router6 + "/64"}, addrs...) {
-		l.ip("-n", l.server, "addr", "add", a, "dev", far)
+		l.server.IP("addr", "add", a, "dev", far)
 	}
 }
 
@@ -52,7 +53,7 @@ func (l *lab) dhcpd6(subnet string) (stop func(), leases string) {
 	l.t.Helper()
 	conf := l.write("dhcpd6.conf", "authoritative;\nsubnet6 fd00:1::/64 {\n"+subnet+"\n}\n")
 	leases = l.write("leases6", "")
-	return l.start("dhcpd", "-6", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", leases, "s0"), leases
+	return l.server.Start("dhcpd", "-6", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", leases, "s0"), leases
 }
 
 // state6 is what ip shows of eth0's IPv6: addresses, and routes without their
@@ -60,11 +61,11 @@ func (l *lab) dhcpd6(subnet string) (stop func(), leases string) {
 func (l *lab) state6() string {
 	l.t.Helper()
 	var b strings.Builder
-	words := strings.Fields(l.ip("-n", l.client, "-6", "-br", "addr", "show", "eth0"))
+	words := strings.Fields(l.client.IP("-6", "-br", "addr", "show", "eth0"))
 	for _, a := range words[min(2, len(words)):] {
 		b.WriteString(a + "\n")
 	}
-	for line := range strings.Lines(l.ip("-n", l.client, "-6", "route", "show", "dev", "eth0")) {
+	for line := range strings.Lines(l.client.IP("-6", "route", "show", "dev", "eth0")) {
 		line, _, _ = strings.Cut(line, " expires")
 		line, _, _ = strings.Cut(line, " hoplimit")
 		line, _, _ = strings.Cut(line, " pref ")
@@ -83,6 +84,7 @@ func (l *lab) wantState6(want string) {
 // TestIPv6 shows what ip sees, and the files, after each method, with no more
 // privileges than the network's process has.
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	const (
 		own      = "fe80::/64 proto kernel metric 256\n"
 		via      = "default via fe80::1 proto ra metric 1024\n"
@@ -199,6 +201,7 @@ func dropPrivileges() error {
 
 // TestIPv6Settles says what a boot has waited for in vain.
 func TestIPv6Settles(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, line, want string
 		cable            bool
@@ -215,7 +218,7 @@ func TestIPv6Settles(t *testing.T) {
 			l := newLab(t)
 			l.cable6("eth0", mac, "s0")
 			if !test.cable {
-				l.ip("-n", l.server, "link", "set", "s0", "down")
+				l.server.IP("link", "set", "s0", "down")
 			}
 			if e := l.run(test.line).wait(netcfg.Settled); e.Err == nil || !strings.HasPrefix(e.Err.Error(), test.want) {
 				t.Errorf("settled with %v, want %s", e.Err, test.want)
@@ -263,7 +266,7 @@ func TestIPv6Renews(t *testing.T) {
 		n.wait(netcfg.Configured)
 		ping(t, near, far)
 	}
-	if got := l.ip("-n", l.client, "-6", "addr", "show", "dev", "eth0", "scope", "global"); !strings.Contains(got, "valid_lft 1") && !strings.Contains(got, "valid_lft 20") {
+	if got := l.client.IP("-6", "addr", "show", "dev", "eth0", "scope", "global"); !strings.Contains(got, "valid_lft 1") && !strings.Contains(got, "valid_lft 20") {
 		t.Errorf("the address has no lifetime:\n%s", got)
 	}
 	l.wantState6("fd00:1::10/128\n" + local6 + `
@@ -294,7 +297,7 @@ func TestIPv6Duplicate(t *testing.T) {
 	if err := n.stop(); err != nil {
 		t.Error(err)
 	}
-	l.ip("-n", l.server, "addr", "add", first.Addr().String()+"/64", "dev", "s0")
+	l.server.IP("addr", "add", first.Addr().String()+"/64", "dev", "s0")
 	n = l.run("ip=dhcp6")
 	if e := n.wait(netcfg.Configured); e.Config.Addr == first || e.Config.Addr.Bits() != 128 {
 		t.Errorf("address %s, want another than %s", e.Config.Addr, first)

@@ -34,7 +34,7 @@ func (l *lab) dhcpd(global, subnet string) (stop func()) {
 	l.t.Helper()
 	conf := l.write("dhcpd.conf", global+"\nauthoritative;\nsubnet 10.9.0.0 netmask 255.255.255.0 {\n"+subnet+"\n}\n")
 	leases := l.write("leases", "")
-	return l.start("dhcpd", "-4", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", leases, "s0")
+	return l.server.Start("dhcpd", "-4", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", leases, "s0")
 }
 
 // udhcpd starts busybox's server on s0.
@@ -42,7 +42,7 @@ func (l *lab) udhcpd(conf string) (stop func()) {
 	l.t.Helper()
 	leases := l.write("leases", "")
 	path := l.write("udhcpd.conf", "interface s0\nlease_file "+leases+"\npidfile "+leases+".pid\n"+conf+"\n")
-	return l.start("busybox", "udhcpd", "-f", "-S", path)
+	return l.server.Start("busybox", "udhcpd", "-f", "-S", path)
 }
 
 // wantState compares what ip shows.
@@ -56,6 +56,7 @@ func (l *lab) wantState(want string) {
 
 // TestLease shows what ip sees after a lease of each server.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	dnsmasq := func(args ...string) func(*lab) {
 		return func(l *lab) { l.dnsmasq(append(args, "--interface=s0")...) }
 	}
@@ -167,9 +168,9 @@ func TestLease(t *testing.T) {
 func TestApply(t *testing.T) {
 	l := newLab(t)
 	l.cable("eth0", mac, "s0")
-	l.ip("-n", l.client, "link", "set", "eth0", "up")
-	l.ip("-n", l.client, "addr", "add", "172.20.0.5/24", "dev", "eth0")
-	l.ip("-n", l.client, "route", "add", "172.21.0.0/16", "via", "172.20.0.1")
+	l.client.IP("link", "set", "eth0", "up")
+	l.client.IP("addr", "add", "172.20.0.5/24", "dev", "eth0")
+	l.client.IP("route", "add", "172.21.0.0/16", "via", "172.20.0.1")
 	foreign := l.state()
 	config := func(ip string) netcfg.Config {
 		s, err := netcfg.ParseIP(ip)
@@ -181,7 +182,7 @@ func TestApply(t *testing.T) {
 	var old netcfg.Config
 	apply := func(c netcfg.Config) {
 		t.Helper()
-		err := inside(l.client, func() error {
+		err := l.client.Inside(func() error {
 			h, err := netcfg.Open()
 			if err != nil {
 				return err
@@ -229,10 +230,10 @@ func TestApply(t *testing.T) {
 	}
 	apply(config("[2001:db8::2]::[2001:db8::1]:64::eth0:off"))
 	apply(config("[2001:db8::2]::[2001:db8::1]:64::eth0:off"))
-	if got := l.ip("-n", l.client, "-6", "route", "show", "default"); !strings.HasPrefix(got, "default via 2001:db8::1 dev eth0") || strings.Count(got, "\n") != 1 {
+	if got := l.client.IP("-6", "route", "show", "default"); !strings.HasPrefix(got, "default via 2001:db8::1 dev eth0") || strings.Count(got, "\n") != 1 {
 		t.Errorf("IPv6 default route: %s", got)
 	}
-	if got := l.ip("-n", l.client, "-6", "-br", "addr", "show", "eth0"); !strings.Contains(got, "2001:db8::2/64") {
+	if got := l.client.IP("-6", "-br", "addr", "show", "eth0"); !strings.Contains(got, "2001:db8::2/64") {
 		t.Errorf("IPv6 address: %s", got)
 	}
 }

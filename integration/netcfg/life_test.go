@@ -24,7 +24,7 @@ func TestNoCable(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.cable("eth0", mac, "s0")
-	l.ip("-n", l.server, "link", "set", "s0", "down")
+	l.server.IP("link", "set", "s0", "down")
 	l.cable("eth1", mac2, "s1", "10.9.0.1/24")
 	l.dnsmasq(pool, "--interface=s1")
 	n := l.run("")
@@ -34,7 +34,7 @@ func TestNoCable(t *testing.T) {
 	if e := n.wait(netcfg.Settled); e.Err != nil {
 		t.Errorf("settled with %v", e.Err)
 	}
-	if got := l.ip("-n", l.client, "-br", "link", "show", "eth0"); !strings.Contains(got, "DOWN") || strings.Contains(got, ",UP") {
+	if got := l.client.IP("-br", "link", "show", "eth0"); !strings.Contains(got, "DOWN") || strings.Contains(got, ",UP") {
 		t.Errorf("eth0 is %s, want it down", got)
 	}
 }
@@ -50,13 +50,14 @@ func TestRace(t *testing.T) {
 	n := l.run("ip=dhcp")
 	n.wait(netcfg.Configured)
 	n.wait(netcfg.Settled)
-	if got := strings.Count(l.ip("-n", l.client, "-4", "-br", "addr"), "\n"); got != 2 {
+	if got := strings.Count(l.client.IP("-4", "-br", "addr"), "\n"); got != 2 {
 		t.Errorf("%d links have addresses, want lo and one more:\n%s", got, l.state())
 	}
 }
 
 // TestSettles measures how long a boot waits when there is nothing to wait for.
 func TestSettles(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, line string
 		cable      bool
@@ -79,7 +80,7 @@ func TestSettles(t *testing.T) {
 			l := newLab(t)
 			l.cable("eth0", mac, "s0")
 			if !test.cable {
-				l.ip("-n", l.server, "link", "set", "s0", "down")
+				l.server.IP("link", "set", "s0", "down")
 			}
 			began := time.Now()
 			e := l.run(test.line).wait(netcfg.Settled)
@@ -137,7 +138,7 @@ func TestHotplug(t *testing.T) {
 	n := l.run("ip=dhcp")
 	time.AfterFunc(3*time.Second, func() { l.cable("eth0", mac, "s0", "10.9.0.1/24") })
 	n.wait(netcfg.Configured)
-	l.ip("-n", l.client, "link", "del", "eth0")
+	l.client.IP("link", "del", "eth0")
 	n.wait(netcfg.Lost)
 	l.cable("eth5", mac2, "s0", "10.9.0.1/24")
 	if e := n.wait(netcfg.Configured); e.Link != "eth5" {
@@ -161,7 +162,7 @@ func TestRenews(t *testing.T) {
 		n.wait(netcfg.Configured)
 		ping(t, near, far)
 	}
-	if got := l.ip("-n", l.client, "addr", "show", "eth0"); !strings.Contains(got, "valid_lft 1") {
+	if got := l.client.IP("addr", "show", "eth0"); !strings.Contains(got, "valid_lft 1") {
 		t.Errorf("the address has no lifetime:\n%s", got)
 	}
 	stop()
@@ -178,12 +179,12 @@ func TestRenews(t *testing.T) {
 func (l *lab) connect(address string) (near, far net.Conn) {
 	l.t.Helper()
 	var listener net.Listener
-	err := inside(l.server, func() (err error) { listener, err = net.Listen("tcp", address); return err })
+	err := l.server.Inside(func() (err error) { listener, err = net.Listen("tcp", address); return err })
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { listener.Close() })
-	if err := inside(l.client, func() (err error) { near, err = net.DialTimeout("tcp", address, patience); return err }); err != nil {
+	if err := l.client.Inside(func() (err error) { near, err = net.DialTimeout("tcp", address, patience); return err }); err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { near.Close() })
@@ -215,11 +216,11 @@ func TestNak(t *testing.T) {
 	n := l.run("ip=dhcp")
 	n.wait(netcfg.Configured)
 	stop()
-	l.ip("-n", l.server, "link", "set", "s0", "down")
-	l.ip("-n", l.server, "addr", "flush", "dev", "s0")
-	l.ip("-n", l.server, "addr", "add", "10.8.0.1/24", "dev", "s0")
+	l.server.IP("link", "set", "s0", "down")
+	l.server.IP("addr", "flush", "dev", "s0")
+	l.server.IP("addr", "add", "10.8.0.1/24", "dev", "s0")
 	l.dnsmasq("--dhcp-range=10.8.0.10,10.8.0.10,255.255.255.0,1h", "--interface=s0")
-	l.ip("-n", l.server, "link", "set", "s0", "up")
+	l.server.IP("link", "set", "s0", "up")
 	n.wait(netcfg.Lost)
 	if e := n.wait(netcfg.Configured); e.Config.Addr.String() != "10.8.0.10/24" {
 		t.Errorf("address %s, want 10.8.0.10/24", e.Config.Addr)
@@ -261,8 +262,8 @@ func TestFlap(t *testing.T) {
 	n.wait(netcfg.Configured)
 	before := l.state()
 	for range 3 {
-		l.ip("-n", l.server, "link", "set", "s0", "down")
-		l.ip("-n", l.server, "link", "set", "s0", "up")
+		l.server.IP("link", "set", "s0", "down")
+		l.server.IP("link", "set", "s0", "up")
 		n.wait(netcfg.Configured)
 	}
 	l.wantState(before)
@@ -278,8 +279,8 @@ func TestLinkDown(t *testing.T) {
 	n := l.run("ip=dhcp")
 	n.wait(netcfg.Configured)
 	before := l.state()
-	l.ip("-n", l.client, "link", "set", "eth0", "down")
-	l.ip("-n", l.client, "link", "set", "eth0", "up")
+	l.client.IP("link", "set", "eth0", "down")
+	l.client.IP("link", "set", "eth0", "up")
 	n.wait(netcfg.Configured)
 	l.wantState(before)
 	n.commands <- netcfg.RenewNow
@@ -359,7 +360,7 @@ func TestRename(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.cable("eth0", mac, "s0", "10.9.0.1/24")
-	l.ip("-n", l.client, "link", "set", "eth0", "up")
+	l.client.IP("link", "set", "eth0", "up")
 	l.dnsmasq(pool, "--interface=s0")
 	n := l.run("ifname=boot0:" + mac + " ip=boot0:dhcp")
 	if e := n.wait(netcfg.Configured); e.Link != "boot0" {
@@ -372,11 +373,11 @@ func TestVLAN(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.cable("eth0", mac, "s0")
-	if err := exec.Command("ip", "-n", l.server, "link", "add", "link", "s0", "name", "s0.5", "type", "vlan", "id", "5").Run(); err != nil {
+	if err := exec.Command("ip", "-n", l.server.Name, "link", "add", "link", "s0", "name", "s0.5", "type", "vlan", "id", "5").Run(); err != nil {
 		t.Skip("the kernel has no VLANs (8021q)")
 	}
-	l.ip("-n", l.server, "addr", "add", "10.9.0.1/24", "dev", "s0.5")
-	l.ip("-n", l.server, "link", "set", "s0.5", "up")
+	l.server.IP("addr", "add", "10.9.0.1/24", "dev", "s0.5")
+	l.server.IP("link", "set", "s0.5", "up")
 	l.dnsmasq(pool, "--interface=s0.5")
 	n := l.run("vlan=eth0.5:eth0 ip=eth0.5:dhcp")
 	if e := n.wait(netcfg.Configured); e.Link != "eth0.5" {
@@ -395,7 +396,7 @@ func TestTwo(t *testing.T) {
 	if e := n.wait(netcfg.Settled); e.Err != nil {
 		t.Errorf("settled with %v", e.Err)
 	}
-	got := l.ip("-n", l.client, "-4", "route", "show", "default")
+	got := l.client.IP("-4", "route", "show", "default")
 	for _, want := range []string{"default via 10.9.0.1 dev eth0 proto dhcp src", "default via 10.8.0.1 dev eth1 src 10.8.0.2 metric 1"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("default routes:\n%swant %s", got, want)

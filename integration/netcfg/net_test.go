@@ -11,14 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"rambox/internal/vmtest"
 	"rambox/pkg/netcfg"
 )
 
@@ -36,6 +34,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	vmtest.Parallel(8)
 	os.Exit(m.Run())
 }
 
@@ -43,67 +42,32 @@ func TestMain(m *testing.M) {
 // cable.
 type lab struct {
 	t              *testing.T
-	client, server string
+	client, server *vmtest.Namespace
 }
 
 // newLab makes the namespaces; the lo of the server's is up.
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	id := fmt.Sprintf("nc%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)
-	l := &lab{t, id + "c", id + "s"}
-	for _, ns := range []string{l.client, l.server} {
-		l.ip("netns", "add", ns)
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
-	}
-	l.ip("-n", l.server, "link", "set", "lo", "up")
+	l := &lab{t, vmtest.NewNamespace(t, "client"), vmtest.NewNamespace(t, "server")}
+	l.server.IP("link", "set", "lo", "up")
 	return l
 }
 
 // cable joins a device of the client to one of the server, which gets addrs.
 func (l *lab) cable(device, mac, far string, addrs ...string) {
 	l.t.Helper()
-	l.ip("-n", l.client, "link", "add", device, "address", mac, "type", "veth", "peer", "name", far, "netns", l.server)
+	l.client.Cable(device, l.server, far, "address", mac)
 	for _, a := range addrs {
-		l.ip("-n", l.server, "addr", "add", a, "dev", far)
+		l.server.IP("addr", "add", a, "dev", far)
 	}
-	l.ip("-n", l.server, "link", "set", far, "up")
-}
-
-func (l *lab) ip(args ...string) string {
-	l.t.Helper()
-	out, err := exec.Command("ip", args...).CombinedOutput()
-	if err != nil {
-		l.t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// start runs a program in the server's namespace until the test ends, or until
-// stop is called.
-func (l *lab) start(name string, args ...string) (stop func()) {
-	l.t.Helper()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", l.server, name}, args...)...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if l.t.Failed() {
-			l.t.Logf("%s %s:\n%s", name, strings.Join(args, " "), out.String())
-		}
-	})
-	l.t.Cleanup(stop)
-	return stop
+	l.server.IP("link", "set", far, "up")
 }
 
 // dnsmasq serves on an interface of the server's namespace.
 func (l *lab) dnsmasq(args ...string) (stop func()) {
 	l.t.Helper()
 	dir := l.t.TempDir()
-	return l.start("dnsmasq", append([]string{
+	return l.server.Start("dnsmasq", append([]string{
 		"--keep-in-foreground", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--bind-dynamic", "--user=root",
 		"--dhcp-authoritative", "--no-ping", "--log-dhcp", "--pid-file=" + filepath.Join(dir, "pid"),
 		"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--no-resolv", "--no-hosts",
@@ -151,7 +115,7 @@ func (l *lab) runAfter(prepare func() error, dir, line string, probed <-chan str
 	over := false
 	began := time.Now()
 	go func() {
-		ended <- inside(l.client, func() error {
+		ended <- l.client.Inside(func() error {
 			if err := prepare(); err != nil {
 				return err
 			}
@@ -188,26 +152,6 @@ func (l *lab) runAfter(prepare func() error, dir, line string, probed <-chan str
 	return n
 }
 
-// inside calls f in a namespace, on a thread that ends with it.
-func inside(namespace string, f func() error) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			result <- err
-			return
-		}
-		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-			result <- err
-			return
-		}
-		unix.Close(fd)
-		result <- f()
-	}()
-	return <-result
-}
-
 // wait returns the next event of a kind.
 func (n *node) wait(kind netcfg.EventKind) netcfg.Event {
 	n.t.Helper()
@@ -240,11 +184,11 @@ func (n *node) file(name string) string {
 func (l *lab) state() string {
 	l.t.Helper()
 	var b strings.Builder
-	for line := range strings.Lines(l.ip("-n", l.client, "-4", "-br", "addr")) {
+	for line := range strings.Lines(l.client.IP("-4", "-br", "addr")) {
 		words := strings.Fields(line)
 		b.WriteString(strings.Join(append(words[:1], words[2:]...), " ") + "\n")
 	}
-	for line := range strings.Lines(l.ip("-n", l.client, "-4", "route")) {
+	for line := range strings.Lines(l.client.IP("-4", "route")) {
 		b.WriteString(strings.TrimSpace(line) + "\n")
 	}
 	return b.String()

@@ -38,7 +38,7 @@ func TestHostileServer(t *testing.T) {
 	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	l := newLAN(t, lease())
-	g := start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, image(t, k)), Append: "printk.devkmsg=on log_buf_len=8M", Extra: l.card(0), Limit: 3 * time.Minute})
+	g := start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, image(t, k)), Append: "printk.devkmsg=on log_buf_len=8M", Extra: l.card(0), Limit: 6 * time.Minute})
 	g.wantFirst(lanLease)
 	pid := g.run("pidof rambox-net")
 	g.run(sane)

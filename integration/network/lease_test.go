@@ -18,7 +18,8 @@ import (
 // TestHostname: the lease's name counts more than the image's, and less than
 // that of the command line. The server is told what the machine has.
 func TestHostname(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	for _, tc := range []struct{ name, line, told, want string }{
 		{"of the lease", "", "image-name", "node-7\n"},
 		{"of the line", "hostname=x", "x", "x\n"},
@@ -52,7 +53,7 @@ func renewal(m message) bool {
 // keeps the lease; renew_ip renews it and gives it back.
 func TestStaysInRAM(t *testing.T) {
 	t.Parallel()
-	k := vmtest.CloudKernel(t)
+	k := vmtest.RunKernel(t)
 	l := newLAN(t, lease(dhcpv4.WithLeaseTime(20),
 		dhcpv4.WithGeneric(dhcpv4.OptionRenewTimeValue, []byte{0, 0, 0, 5}),
 		dhcpv4.WithGeneric(dhcpv4.OptionRebindingTimeValue, []byte{0, 0, 0, 15})))
@@ -122,6 +123,7 @@ func disk(t *testing.T) qemu.Disk {
 // TestSwitchRoot: a root on a disk finds the network as ip= has it, and nobody
 // who sees to it; without ip= it finds it untouched.
 func TestSwitchRoot(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	for _, tc := range []struct{ name, line, state, flags string }{
 		{"ip=dhcp", " ip=dhcp", "eth0 10.9.0.10/24\n" + lanRoutes + "nameserver 192.0.2.1\n", "0x1003\n"},

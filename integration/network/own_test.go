@@ -43,6 +43,7 @@ DOMAINSEARCH=''
 
 // TestConfigured: the network is there at the payload's first line.
 func TestConfigured(t *testing.T) {
+	t.Parallel()
 	cloud, own := vmtest.CloudKernel(t), vmtest.RunKernel(t)
 	for _, tc := range []struct {
 		name, line string
@@ -60,7 +61,7 @@ func TestConfigured(t *testing.T) {
 			g.wantFirst(ownLease)
 			g.want("cat /run/net-eth0.conf", ownFile)
 			g.wantLog("rambox: eth0: dhcp 10.0.2.15/24, gateway 10.0.2.2, lease 24h0m0s")
-			g.wantStart(0, 5)
+			g.wantStart(0, 9)
 			g.wantConfined()
 			g.end(7)
 		})
@@ -79,7 +80,7 @@ func (g guest) wantConfined() {
 // TestStatic needs no server.
 func TestStatic(t *testing.T) {
 	t.Parallel()
-	k := vmtest.CloudKernel(t)
+	k := vmtest.RunKernel(t)
 	g := start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, image(t, k)), Extra: ownServer,
 		Append: "ip=10.0.2.15::10.0.2.2:255.255.255.0:node7:eth0:none"})
 	g.wantFirst(`lo 127.0.0.1/8
@@ -95,7 +96,8 @@ default via 10.0.2.2 dev eth0  src 10.0.2.15
 
 // TestOff: no process, and no link but lo is touched.
 func TestOff(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	for _, line := range []string{"rambox.net=off", "ip=off"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

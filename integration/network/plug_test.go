@@ -31,7 +31,7 @@ func TestHotPlug(t *testing.T) {
 	l, m := newLAN(t, lease()), vmtest.NewMonitor(t)
 	g := start(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, image(t, k)), Extra: slices.Concat(l.plug(0), m.Args())})
 	g.wantFirst(nobody)
-	g.wantStart(0, 5)
+	g.wantStart(0, 9)
 	if out, status := g.try("pidof rambox-net"); status != 1 {
 		t.Errorf("the network's process runs without a card: %s", out)
 	}

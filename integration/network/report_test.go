@@ -25,6 +25,7 @@ type told struct {
 
 // TestReports has machines tell a server on this host how they fare.
 func TestReports(t *testing.T) {
+	t.Parallel()
 	posts := make(chan told, 8)
 	refused := 1 // the server is busy at first: a node asks again
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +41,7 @@ func TestReports(t *testing.T) {
 		posts <- p
 	}))
 	defer server.Close()
-	k := vmtest.CloudKernel(t)
+	k := vmtest.RunKernel(t)
 	dir := image(t, k)
 	vmtest.WriteFile(t, dir, "short", 0o755, "#!/bin/sh\nsleep 1\nexit 42\n")
 	vm := vmtest.VM{

@@ -12,6 +12,7 @@ import (
 // TestOrphans makes thousands of short-lived orphans while the payload waits
 // for children of its own: each status must reach the one who waits for it.
 func TestOrphans(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	orphans := vmtest.Program(t, `
 #include <stdio.h>
@@ -40,13 +41,14 @@ int main(void) {
 	return n == 0 ? 42 : 4;
 }`)
 	vmtest.Copy(t, orphans, dir, "app")
-	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.CloudKernel(t), Initrd: vmtest.Archive(t, dir), Append: "rambox.payload=/app"})
+	out := vmtest.Boot(t, vmtest.VM{Kernel: vmtest.RunKernel(t), Initrd: vmtest.Archive(t, dir), Append: "rambox.payload=/app"})
 	vmtest.Contains(t, out, "5000 orphans", "rambox: payload /app: exit 42", "Power down")
 	vmtest.Lacks(t, out, "lost status", "zombie")
 }
 
 // TestOutOfMemory lets the kernel kill the payload.
 func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	hog := vmtest.Program(t, `
 #include <stdlib.h>
@@ -62,6 +64,7 @@ int main(void) {
 
 // TestSessionAndTerminal looks at what the payload is to the kernel.
 func TestSessionAndTerminal(t *testing.T) {
+	t.Parallel()
 	dir := vmtest.Tree(t)
 	vmtest.WriteFile(t, dir, "app", 0o755, `#!/bin/sh
 read -r pid name state ppid pgrp session tty rest < /proc/$$/stat

@@ -22,6 +22,7 @@ echo "hook $0: $*"
 // TestHooks runs two for each stage, and one that fails, one that is no program
 // and one that reads its standard input.
 func TestHooks(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, k kernels.Kernel) {
 		d := disks(ext4(t, tree(t, "hooked", `echo "== the colour is $colour"`), "-L", "hooked"))
 		initrd := image(t, k, nil, func(dir string) {
@@ -42,7 +43,7 @@ func TestHooks(t *testing.T) {
 			// Of what the image and the line both have the line's comes last.
 			`line: colour=red from.image="1 2" `, ` colour=blue of.line="a b";`, "== the colour is blue")
 		var got, want []string
-		for line := range strings.Lines(out) {
+		for line := range strings.Lines(vmtest.Programs(out)) {
 			if line, ok := strings.CutPrefix(strings.TrimSpace(line), "hook /lib/rambox/hooks/"); ok {
 				got = append(got, line)
 			}
@@ -59,6 +60,7 @@ func TestHooks(t *testing.T) {
 // TestHookOpensTheRoot makes the root's device appear by a hook, as one for an
 // encrypted disk would.
 func TestHookOpensTheRoot(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	initrd := image(t, k, layered, file(t, squashfs(t, tree(t, "opened", "")), "root.squashfs"),
 		script(t, "lib/rambox/hooks/modules.d/10-open", "#!/bin/sh\nbusybox modprobe loop\nbusybox losetup /dev/loop3 /root.squashfs && echo opened\n"))
@@ -66,6 +68,7 @@ func TestHookOpensTheRoot(t *testing.T) {
 }
 
 func TestBreak(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	d := disks(ext4(t, tree(t, "broken", ""), "-L", "root"))
 	initrd := image(t, k, nil)
@@ -95,7 +98,8 @@ func TestBreak(t *testing.T) {
 // TestBreakTwice stops at two stages, and takes no notice of one that there is
 // not.
 func TestBreakTwice(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: image(t, k, nil), Disks: disks(ext4(t, tree(t, "twice", ""))),
 		Append: "root=/dev/vda rambox.break=modules,root,lunch"})
 	g.Expect("no such stage; want early, modules, network, root or handoff")
@@ -110,6 +114,7 @@ func TestBreakTwice(t *testing.T) {
 
 // TestBreakThenPowerOff ends the machine from the shell.
 func TestBreakThenPowerOff(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: image(t, k, nil), Disks: disks(ext4(t, tree(t, "off", ""))), Append: "root=/dev/vda rambox.break=root"})
 	g.Expect("# ")

@@ -21,6 +21,7 @@ func pluggable(m *vmtest.Monitor, disk string) []string {
 
 // TestLateDevice plugs the root in while init waits for it.
 func TestLateDevice(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	initrd := image(t, k, nil)
 	for _, tc := range []struct {
@@ -52,7 +53,8 @@ func TestLateDevice(t *testing.T) {
 
 // TestNeverThere has another disk than the one that is wanted.
 func TestNeverThere(t *testing.T) {
-	k := vmtest.CloudKernel(t)
+	t.Parallel()
+	k := vmtest.RunKernel(t)
 	d := disks(ext4(t, tree(t, "other", ""), "-L", "another", "-U", uuidOne))
 	g := vmtest.Start(t, vmtest.VM{Kernel: k, Initrd: image(t, k, nil), Disks: d, Append: "root=LABEL=absent rootwait=3 rambox.rescue=shell"})
 	g.Expect("Run /init as init process")
@@ -71,6 +73,7 @@ func TestNeverThere(t *testing.T) {
 
 // TestRescuedByPlugging mends the machine while the rescue shell runs.
 func TestRescuedByPlugging(t *testing.T) {
+	t.Parallel()
 	k := vmtest.CloudKernel(t)
 	m := vmtest.NewMonitor(t)
 	late := ext4(t, tree(t, "late", ""), "-L", "late")
@@ -86,6 +89,7 @@ func TestRescuedByPlugging(t *testing.T) {
 
 // TestPowerWhileWaiting is a machine that somebody gives up.
 func TestPowerWhileWaiting(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	initrd := image(t, k, nil, script(t, "lib/rambox/hooks/network.d/10-kill", "#!/bin/sh\n(sleep 2; kill -USR2 1) >/dev/null 2>&1 &\n"))
 	out := vmtest.Boot(t, vmtest.VM{Kernel: k, Initrd: initrd, Append: "root=LABEL=absent rootwait"})

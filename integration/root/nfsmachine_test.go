@@ -24,41 +24,23 @@ const nfsPackages = "nfs-kernel-server nfs-ganesha-vfs rpcbind"
 // depend on. It is made once, by the host's sources of packages.
 func nfsFiles(t *testing.T) string {
 	t.Helper()
-	cache, err := kernels.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "debian", "amd64-"+strings.ReplaceAll(nfsPackages, " ", ","))
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(tmp) })
-	// Lists of our own, in which nothing is installed: those of the host may
-	// be old, and a library that it has is one that the servers' machine lacks.
-	vmtest.Command(t, "sh", "-ec", `cd "$1"
-		mkdir -p state/lists/partial cache/archives/partial root/usr/bin root/usr/sbin root/usr/lib root/usr/lib64
-		: >state/status
-		cat >conf <<-EOF
-			Dir::State "$1/state"; Dir::State::status "$1/state/status"; Dir::Cache "$1/cache";
-			APT::Architecture "amd64"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any"; Acquire::Languages "none";
-			#clear APT::Update::Post-Invoke; #clear APT::Update::Post-Invoke-Success;
-		EOF
-		apt-get -c conf -qq update
-		apt-get -c conf -qq -y --no-install-recommends --download-only install $2
-		for d in bin sbin lib lib64; do ln -s usr/$d root/$d; done
-		for deb in cache/archives/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C root; done
-		rm -rf root/usr/share`, "sh", tmp, nfsPackages)
-	if err := os.Rename(filepath.Join(tmp, "root"), dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return vmtest.DebianTree(t, "amd64-"+strings.ReplaceAll(nfsPackages, " ", ","), func(tmp string) {
+		// Lists of our own, in which nothing is installed: those of the host may
+		// be old, and a library that it has is one that the servers' machine lacks.
+		vmtest.Command(t, "sh", "-ec", `cd "$1"
+			mkdir -p state/lists/partial cache/archives/partial root/usr/bin root/usr/sbin root/usr/lib root/usr/lib64
+			: >state/status
+			cat >conf <<-EOF
+				Dir::State "$1/state"; Dir::State::status "$1/state/status"; Dir::Cache "$1/cache";
+				APT::Architecture "amd64"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any"; Acquire::Languages "none";
+				#clear APT::Update::Post-Invoke; #clear APT::Update::Post-Invoke-Success;
+			EOF
+			apt-get -c conf -qq update
+			apt-get -c conf -qq -y --no-install-recommends --download-only install $2
+			for d in bin sbin lib lib64; do ln -s usr/$d root/$d; done
+			for deb in cache/archives/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C root; done
+			rm -rf root/usr/share`, "sh", tmp, nfsPackages)
+	})
 }
 
 // addServer puts a program or a plug-in of files into an image, with its

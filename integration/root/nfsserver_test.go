@@ -50,9 +50,9 @@ func serveNFS(l net.Listener, dir string) *nfsServer {
 	return s
 }
 
-// nfsOptions are the options of a client that is to come to l.
-func nfsOptions(l net.Listener) string {
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+// nfsOptions are the options of a client that is to come to an address.
+func nfsOptions(address net.Addr) string {
+	port := strconv.Itoa(address.(*net.TCPAddr).Port)
 	return "port=" + port + ",mountport=" + port
 }
 

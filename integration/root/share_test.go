@@ -23,6 +23,7 @@ const writes = `echo from-the-guest >/new && echo "== written"
 `
 
 func Test9P(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	initrd := vmtest.Archive(t, vmtest.Tree(t))
 	for _, tc := range []struct {
@@ -50,6 +51,7 @@ func Test9P(t *testing.T) {
 
 // Test9PWithOverlay writes, and leaves the host's directory as it was.
 func Test9PWithOverlay(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	dir := tree(t, "shared", writes)
 	boots(t, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(t, vmtest.Tree(t)), Append: "root=9p:t rambox.overlay=8M", Extra: share9p(dir, "t")}, "shared",
@@ -60,6 +62,7 @@ func Test9PWithOverlay(t *testing.T) {
 }
 
 func TestShareFailures(t *testing.T) {
+	t.Parallel()
 	k := vmtest.RunKernel(t)
 	initrd := vmtest.Archive(t, vmtest.Tree(t))
 	dir := tree(t, "shared", "")
@@ -129,6 +132,7 @@ func virtiofs(t *testing.T, dir, tag string) []string {
 }
 
 func TestVirtiofs(t *testing.T) {
+	t.Parallel()
 	cloud, run := vmtest.CloudKernel(t), vmtest.RunKernel(t)
 	initrd := image(t, cloud, []string{"virtiofs"})
 	for _, tc := range []struct {
@@ -136,7 +140,7 @@ func TestVirtiofs(t *testing.T) {
 		nomodules  bool
 	}{
 		{"root=virtiofs:the.tag", "== from the.tag, virtiofs, ro", false},
-		{"root=the.tag rootfstype=virtiofs rw", "== from the.tag, virtiofs, rw", false},
+		{"root=the.tag rootfstype=virtiofs rw", "== from the.tag, virtiofs, rw", true},
 		{"root=virtiofs:the.tag rw", "== from the.tag, virtiofs, rw", true},
 	} {
 		t.Run(tc.line, func(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 
 // TestKeptCommandLine: what --keep and --print-qemu leave can be run by hand.
 func TestKeptCommandLine(t *testing.T) {
+	t.Parallel()
 	mark := newMark(t)
 	disk := filepath.Join(t.TempDir(), "it's a disk")
 	if err := os.WriteFile(disk, []byte("words on the disk\n"), 0o644); err != nil {
@@ -50,13 +51,14 @@ func TestKeptCommandLine(t *testing.T) {
 	byHand := exec.Command("sh", "-c", match[2])
 	byHand.Env = mark.environ()
 	console, err := byHand.CombinedOutput()
-	if err != nil || !strings.Contains(string(console), "\nwords on the disk\r\n") || !strings.Contains(string(console), ": exit 3") {
+	if err != nil || !strings.Contains(vmtest.Programs(string(console)), "\nwords on the disk\r\n") || !strings.Contains(string(console), ": exit 3") {
 		t.Errorf("by hand: %v\n%s\n%s", err, match[2], console)
 	}
 }
 
 // TestSeeMore: a failure says how to see more of it, and that can be run.
 func TestSeeMore(t *testing.T) {
+	t.Parallel()
 	got := run(t, nil, "--append", "rambox init=/absent", "--", "sh", "-c", "echo it\\'s not to run")
 	match := regexp.MustCompile(`(?m)^rambox: to see more of it: (.* run --verbose --keep --print-qemu .*)$`).FindStringSubmatch(got.stderr)
 	if got.status != 125 || match == nil {
@@ -119,6 +121,7 @@ func readCast(t *testing.T, file string) cast {
 
 // TestRecordedTerminal has all that the screen showed of the program.
 func TestRecordedTerminal(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "session.cast")
 	s := sit(t, "--record", file, "--tty", "--", "sh", "-c", `stty size; printf '\033[31mré€d\033[m\n'; read line; echo "<$line>"; stty size; exit 4`)
 	s.start()
@@ -140,6 +143,7 @@ func TestRecordedTerminal(t *testing.T) {
 // TestRecordedRun has standard output and error, and the console if it is
 // shown, as a terminal would have shown them.
 func TestRecordedRun(t *testing.T) {
+	t.Parallel()
 	for _, verbose := range []bool{false, true} {
 		file := filepath.Join(t.TempDir(), "run.cast")
 		args := []string{"--record", file, "--", "sh", "-c", `echo out; sleep 1; echo err >&2; exit 5`}
@@ -171,6 +175,7 @@ func TestRecordedRun(t *testing.T) {
 // TestDebugger speaks gdb's remote protocol with a machine that waits for it,
 // on a port and on a unix socket.
 func TestDebugger(t *testing.T) {
+	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "gdb.sock")
 	for _, tc := range []struct{ flag, network string }{{"--gdb=0", "tcp"}, {"--gdb=" + socket, "unix"}} {
 		t.Run(tc.network, func(t *testing.T) {

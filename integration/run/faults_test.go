@@ -19,6 +19,7 @@ import (
 // TestWhatToDo: whatever keeps a machine from starting is told in one line that
 // says what to do about it.
 func TestWhatToDo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cloud := vmtest.CloudKernel(t)
 	big := filepath.Join(dir, "big")
@@ -86,12 +87,13 @@ func expectRefusal(t *testing.T, cmd *exec.Cmd, status int, pattern string) {
 
 // TestEnoughMemory: what is asked for when there is too little is enough.
 func TestEnoughMemory(t *testing.T) {
+	t.Parallel()
 	big := filepath.Join(t.TempDir(), "big")
 	vmtest.WriteFile(t, filepath.Dir(big), "big", 0o644, "")
 	if err := os.Truncate(big, 80<<20); err != nil {
 		t.Fatal(err)
 	}
-	got := run(t, nil, "--memory", "384M", "--add", big+":/big", "--", "busybox", "stat", "-c", "%s", "/big")
+	got := runCloud(t, nil, "--memory", "384M", "--add", big+":/big", "--", "busybox", "stat", "-c", "%s", "/big")
 	if got.status != 0 || got.stdout != fmt.Sprintln(80<<20) {
 		t.Errorf("status %d, output %q, error %q", got.status, got.stdout, got.stderr)
 	}
@@ -99,6 +101,7 @@ func TestEnoughMemory(t *testing.T) {
 
 // TestDiskInUse: two machines cannot write to one disk.
 func TestDiskInUse(t *testing.T) {
+	t.Parallel()
 	disk := filepath.Join(t.TempDir(), "disk.img")
 	vmtest.WriteFile(t, filepath.Dir(disk), "disk.img", 0o644, "")
 	if err := os.Truncate(disk, 1<<20); err != nil {
@@ -109,7 +112,7 @@ func TestDiskInUse(t *testing.T) {
 		t.Errorf("the guest says %q", got)
 	}
 	for _, more := range []string{"", ",ro"} {
-		cmd := exec.Command(vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path, "--disk", disk+more, "--", "true")
+		cmd := exec.Command(vmtest.Rambox(t), "run", "--kernel", kernel(t), "--disk", disk+more, "--", "true")
 		expectRefusal(t, cmd, 125, `disk `+disk+` is in use by another QEMU: end that one, or give it to both with ,ro`)
 	}
 	g.end()
@@ -117,8 +120,9 @@ func TestDiskInUse(t *testing.T) {
 
 // TestKVMNotAllowed is a user who is not in the group kvm.
 func TestKVMNotAllowed(t *testing.T) {
+	t.Parallel()
 	dir := openDir(t)
-	vmtest.Copy(t, vmtest.CloudKernel(t).Path, dir, "kernel")
+	vmtest.Copy(t, kernel(t), dir, "kernel")
 	vmtest.Copy(t, vmtest.Rambox(t), dir, "rambox")
 	vmtest.Copy(t, vmtest.Init(t), dir, "init")
 	// /dev is hidden in the mount namespace of this command only.
@@ -136,6 +140,7 @@ func TestKVMNotAllowed(t *testing.T) {
 // TestInstalled runs from where make install has put things: without the tree
 // that they were built in.
 func TestInstalled(t *testing.T) {
+	t.Parallel()
 	dest := t.TempDir()
 	vmtest.Command(t, "make", "-s", "-C", vmtest.Root(t), "install", "DESTDIR="+dest, "PREFIX=/usr")
 	usr := filepath.Join(dest, "usr")
@@ -153,7 +158,7 @@ func TestInstalled(t *testing.T) {
 	}
 	// Beside the program is another init, as in a /usr/bin.
 	vmtest.WriteFile(t, usr, "bin/init", 0o755, "#!/bin/false\n")
-	cmd := exec.Command(filepath.Join(usr, "bin/rambox"), "run", "--kernel", vmtest.CloudKernel(t).Path, "--", "echo", "installed")
+	cmd := exec.Command(filepath.Join(usr, "bin/rambox"), "run", "--kernel", kernel(t), "--", "echo", "installed")
 	cmd.Dir = "/"
 	out, err := cmd.CombinedOutput()
 	if err != nil || string(out) != "installed\n" {

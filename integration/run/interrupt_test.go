@@ -28,7 +28,7 @@ type marked struct {
 // startMarked starts rambox run by way of other programs, if there are any.
 func startMarked(t *testing.T, via []string, args ...string) *marked {
 	t.Helper()
-	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path)
+	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", kernel(t))
 	argv = append(argv, args...)
 	m := &marked{t: t, mark: newMark(t), cmd: exec.Command(argv[0], argv[1:]...)}
 	m.cmd.Env = m.mark.environ()
@@ -78,6 +78,7 @@ var moments = [...]time.Duration{
 
 // TestInterruptedAnywhere: ctrl-c at any moment leaves no process and no file.
 func TestInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, delay := range moments {
 		t.Run(fmt.Sprintf("after %v", delay), func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +88,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 			m.end()
 		})
 	}
-	for _, n := range []int64{1, 300, 3000, 10000, 20000} {
+	for _, n := range []int64{1, 300, 3000, 8000, 12000} {
 		t.Run(fmt.Sprintf("after %d bytes of the console", n), func(t *testing.T) {
 			t.Parallel()
 			m := startMarked(t, nil, "--verbose", "--", "sleep", "100")
@@ -120,6 +121,7 @@ func (m *marked) expect(text string) {
 // TestInterruptedTwice: a program that takes the first ctrl-c for itself does
 // not get the second.
 func TestInterruptedTwice(t *testing.T) {
+	t.Parallel()
 	m := startMarked(t, nil, "--", "sh", "-c", `trap 'echo first' INT; echo up; while :; do sleep 1; done`)
 	m.expect("up\n")
 	m.interrupt()
@@ -131,6 +133,7 @@ func TestInterruptedTwice(t *testing.T) {
 // TestInterruptedShell is the same at a terminal, before and after it has gone
 // into raw mode.
 func TestInterruptedShell(t *testing.T) {
+	t.Parallel()
 	interrupted := func(t *testing.T, wait func(*screen)) {
 		t.Parallel()
 		s := sit(t, "--shell")
@@ -162,6 +165,7 @@ func TestInterruptedShell(t *testing.T) {
 
 // TestInterruptedOnABridge takes the machine's network device with it.
 func TestInterruptedOnABridge(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t)
 	ns.bridge("br0", "10.77.0.1/24")
 	for _, delay := range []time.Duration{30 * time.Millisecond, 60 * time.Millisecond, 100 * time.Millisecond, time.Second} {
@@ -178,6 +182,7 @@ func TestInterruptedOnABridge(t *testing.T) {
 // TestInterruptedFetch removes what has been downloaded so far. The progress
 // shows on a terminal only.
 func TestInterruptedFetch(t *testing.T) {
+	t.Parallel()
 	s := sitAt(t, "kernel", "fetch", "cloud")
 	cache := t.TempDir()
 	s.cmd.Env = append(s.cmd.Env, "RAMBOX_CACHE="+cache)
@@ -198,6 +203,7 @@ func TestInterruptedFetch(t *testing.T) {
 // TestInterruptedBuild leaves neither a part of the image nor what it is made
 // of beside it.
 func TestInterruptedBuild(t *testing.T) {
+	t.Parallel()
 	dir, out := t.TempDir(), t.TempDir()
 	vmtest.WriteFile(t, dir, "big", 0o644, "")
 	if err := os.Truncate(filepath.Join(dir, "big"), 2<<30); err != nil {
@@ -220,6 +226,7 @@ func TestInterruptedBuild(t *testing.T) {
 
 // TestKilled: the kernel takes QEMU along when rambox is killed.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	m := startMarked(t, nil, "--", "sh", "-c", "echo up; exec sleep 100")
 	m.expect("up\n")
 	if len(m.mark.processes()) != 2 {

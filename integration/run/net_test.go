@@ -36,7 +36,7 @@ type guest struct {
 // startGuest runs rambox by way of other programs, if there are any.
 func startGuest(t *testing.T, via []string, args ...string) *guest {
 	t.Helper()
-	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path)
+	argv := append(via[:len(via):len(via)], vmtest.Rambox(t), "run", "--kernel", kernel(t))
 	argv = append(argv, args...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -103,6 +103,7 @@ int main(void) {
 // TestForward reaches a guest's servers over TCP and UDP by ports of 127.0.0.1
 // that rambox has chosen, and the guest reaches the host.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	page := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "the page of the host") })}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -179,6 +180,7 @@ func echo(t *testing.T, address string) string {
 
 // TestForwardTaken: whoever has the port keeps it, and the run ends at once.
 func TestForwardTaken(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +194,7 @@ func TestForwardTaken(t *testing.T) {
 
 // TestNetRefused has everything that can be wrong with a device.
 func TestNetRefused(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t)
 	for _, name := range []string{"busy", "other"} {
 		ns.ip("tuntap", "add", name, "mode", "tap", "user", "65534")
@@ -226,7 +229,7 @@ func TestNetRefused(t *testing.T) {
 			if tc.incapable {
 				argv = append(argv, incapable[:]...)
 			}
-			argv = append(argv, vmtest.Rambox(t), "run", "--kernel", vmtest.CloudKernel(t).Path, "--net", tc.net, "--", "true")
+			argv = append(argv, vmtest.Rambox(t), "run", "--kernel", kernel(t), "--net", tc.net, "--", "true")
 			var errs bytes.Buffer
 			cmd := exec.Command(argv[0], argv[1:]...)
 			cmd.Stderr = &errs
@@ -243,6 +246,7 @@ func TestNetRefused(t *testing.T) {
 
 // TestTap: a process without any capability uses a tap device of its own.
 func TestTap(t *testing.T) {
+	t.Parallel()
 	for _, queues := range [][]string{nil, {"multi_queue"}} {
 		t.Run(strings.Join(queues, ""), func(t *testing.T) {
 			ns := newNamespace(t)
@@ -270,6 +274,7 @@ func TestTap(t *testing.T) {
 // TestBridge runs two machines on a bridge: one gets a page from the other, and
 // so does the host. The bridge keeps its address and its MTU.
 func TestBridge(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t)
 	ns.bridge("br0", "10.77.0.1/24")
 	ns.ip("link", "add", "uplink", "mtu", "9000", "address", "fa:00:00:00:00:01", "master", "br0", "type", "veth", "peer", "name", "far")
@@ -307,6 +312,7 @@ func TestBridge(t *testing.T) {
 // TestBridgeByHelper lets nobody's machine on a bridge by QEMU's setuid helper,
 // where that is set up, allows the bridge, and otherwise.
 func TestBridgeByHelper(t *testing.T) {
+	t.Parallel()
 	dir := openDir(t)
 	kernel := filepath.Join(dir, "kernel")
 	vmtest.Copy(t, vmtest.RunKernel(t).Path, dir, "kernel")

@@ -37,7 +37,7 @@ type screen struct {
 // sit is for rambox run on a terminal of 30 rows and 100 columns.
 func sit(t *testing.T, args ...string) *screen {
 	t.Helper()
-	return sitAt(t, append([]string{"run", "--kernel", vmtest.CloudKernel(t).Path}, args...)...)
+	return sitAt(t, append([]string{"run", "--kernel", kernel(t)}, args...)...)
 }
 
 // sitAt is for any command of rambox's.

@@ -10,6 +10,7 @@ import (
 )
 
 func TestShell(t *testing.T) {
+	t.Parallel()
 	s := sit(t, "--shell")
 	before := s.modes()
 	s.start()
@@ -55,6 +56,7 @@ func TestShell(t *testing.T) {
 // TestTerminalAfterACrash: whatever ends the guest or rambox, the terminal is as
 // before, and nothing is left.
 func TestTerminalAfterACrash(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -98,6 +100,7 @@ func TestTerminalAfterACrash(t *testing.T) {
 // TestScreenAfterACrash: an editor's second screen, a hidden cursor and colours
 // go with the guest.
 func TestScreenAfterACrash(t *testing.T) {
+	t.Parallel()
 	s := sit(t, "--tty", "--", "sh", "-c", `printf '\033[?1049h\033[?25l\033[41mfull screen'; echo c > /proc/sysrq-trigger`)
 	s.start()
 	s.expect("full screen")
@@ -111,6 +114,7 @@ func TestScreenAfterACrash(t *testing.T) {
 // TestKeysDuringTheBoot: the escape key and ctrl-c end a machine whose program
 // does not run yet.
 func TestKeysDuringTheBoot(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ name, keys, message string }{
 		{"escape", "\x01x", "stopped: ended by ctrl-a x"},
 		{"ctrl-c", "\x03", "stopped: ended by ctrl-c before the program ran"},
@@ -137,6 +141,7 @@ func TestKeysDuringTheBoot(t *testing.T) {
 // TestProgramOnATerminal is what -it promises: the program's terminal has the
 // size of ours at the start and after each change, and its keys.
 func TestProgramOnATerminal(t *testing.T) {
+	t.Parallel()
 	s := sit(t, "-it", "--", "sh", "-c", `stty size; trap 'stty size; echo chan""ged' WINCH; trap 'echo inter""rupted; exit 3' INT; echo rea""dy; while :; do sleep 1; done`)
 	s.start()
 	s.expect("30 100")
@@ -156,6 +161,7 @@ func TestProgramOnATerminal(t *testing.T) {
 
 // TestShellWithoutATerminal is refused with a reason.
 func TestShellWithoutATerminal(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"--shell"}, {"--tty", "--", "true"}, {"-it", "--", "sh"}} {
 		got := run(t, nil, args...)
 		if want := "rambox: --shell and --tty want a terminal as standard input; without them, the program gets pipes\n"; got.status != 125 || got.stderr != want {
