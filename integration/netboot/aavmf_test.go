@@ -32,7 +32,7 @@ func TestAAVMF(t *testing.T) {
 	if _, err := os.Stat(code); err != nil {
 		t.Fatalf("%v (Debian: qemu-efi-aarch64)", err)
 	}
-	program, k := buildRambox(t), arm64Kernel(t)
+	program, k := vmtest.Rambox(t), arm64Kernel(t)
 	config := fmt.Sprintf(`listen = "10.9.0.1"
 kernel = %q
 image = %q

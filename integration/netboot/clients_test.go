@@ -104,7 +104,7 @@ func TestDhclient(t *testing.T) {
 	if again := r.wait(netboot.EventLeased); again.Addr != first.Addr {
 		t.Errorf("again: %s, at first %s", again.Addr, first.Addr)
 	}
-	l.ip("-n", l.clients, "addr", "add", first.Addr.String()+"/16", "dev", "c0")
+	l.clients.IP("addr", "add", first.Addr.String()+"/16", "dev", "c0")
 	if out, err := l.run("dhclient", append(args, "-r", "c0")...); err != nil {
 		t.Errorf("dhclient -r: %v\n%s", err, out)
 	}
@@ -135,7 +135,7 @@ func TestNetcfg(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() {
-				ended <- inside(l.clients, func() error {
+				ended <- l.clients.Inside(func() error {
 					return netcfg.Run(ctx, plan, netcfg.Options{
 						Dir: t.TempDir(), Commands: commands, Notify: func(e netcfg.Event) { events <- e },
 						Log: t.Logf,
@@ -251,7 +251,7 @@ func TestTwoServers(t *testing.T) {
 // offered, and told of.
 func TestConflict(t *testing.T) {
 	l := newLab(t, 1)
-	l.ip("-n", l.other, "addr", "add", "10.9.1.1/16", "dev", "o0")
+	l.other.IP("addr", "add", "10.9.1.1/16", "dev", "o0")
 	c := config(100)
 	c.Subnets[0].Pools[0].First = netip.MustParseAddr("10.9.1.1")
 	c.Probe = true

@@ -20,8 +20,8 @@ func TestLinkDown(t *testing.T) {
 	if out, err := l.udhcpc("c0"); err != nil {
 		t.Fatalf("udhcpc: %v: %s", err, out)
 	}
-	l.ip("-n", l.server, "link", "set", "s0", "down")
-	l.ip("-n", l.server, "link", "set", "s0", "up")
+	l.server.IP("link", "set", "s0", "down")
+	l.server.IP("link", "set", "s0", "up")
 	if out, err := l.udhcpc("c1"); err != nil || !strings.HasPrefix(out, "bound ") {
 		t.Errorf("udhcpc after the link was down: %v: %s", err, out)
 	}
@@ -79,7 +79,7 @@ func TestDiskFull(t *testing.T) {
 // TestListen shows what users are told when the server cannot start.
 func TestListen(t *testing.T) {
 	l := newLab(t, 1)
-	l.ip("-n", l.server, "link", "add", "bare", "type", "veth", "peer", "name", "bare2")
+	l.server.IP("link", "add", "bare", "type", "veth", "peer", "name", "bare2")
 	l.dnsmasq(l.server, "s0", "--dhcp-range=10.9.3.7,10.9.3.9,255.255.0.0,1h")
 	if out, err := l.udhcpc("c0"); err != nil {
 		t.Fatalf("dnsmasq: %v: %s", err, out)
@@ -93,7 +93,7 @@ func TestListen(t *testing.T) {
 		{[]string{"bare"}, "interface bare: has no IPv4 address, from which to answer: give it one"},
 		{[]string{"s0"}, "port 67 on s0: another server of this machine has it: stop that one"},
 	} {
-		err := inside(l.server, func() error {
+		err := l.server.Inside(func() error {
 			_, err := netboot.ListenDHCP(netboot.DHCPOptions{Config: config(10), Interfaces: test.links, Store: &netboot.Memory{}})
 			return err
 		})

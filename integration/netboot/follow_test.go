@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rambox/internal/netboot"
+	"rambox/internal/vmtest"
 )
 
 // followed is what a server that is not root reads: a directory that others may
@@ -62,7 +63,7 @@ func (f *followed) chmod(file string, mode os.FileMode) {
 // TestServeFollows has a server that is no longer root follow the addresses of its
 // machine, and say what it cannot follow.
 func TestServeFollows(t *testing.T) {
-	program, l, f := buildRambox(t), newLab(t, 1), newFollowed(t)
+	program, l, f := vmtest.Rambox(t), newLab(t, 1), newFollowed(t)
 	s := l.startServe(program, "--config", f.config, "--state", filepath.Join(t.TempDir(), "state"), "--user", "nobody")
 	s.until("serving addr=10.9.0.1 ")
 	capabilities(t, s.cmd.Process.Pid)

@@ -41,8 +41,8 @@ func TestHTTPCurl(t *testing.T) {
 	dir := t.TempDir()
 	image := noise(t, dir, "image", 5<<20)
 	l := newLab(t, 1)
-	l.ip("-n", l.clients, "addr", "add", "10.9.0.50/16", "dev", "c0")
-	serveFiles(t, []string{"ip", "netns", "exec", l.server}, dir, "10.9.0.1", "80", "-", "s0")
+	l.clients.IP("addr", "add", "10.9.0.50/16", "dev", "c0")
+	serveFiles(t, l.server.Words(), dir, "10.9.0.1", "80", "-", "s0")
 	digest := fmt.Sprintf("%x", sha256.Sum256(image))
 	for _, tc := range []struct{ name, script, want string }{
 		{"whole", `curl -sS http://10.9.0.1/image | sha256sum`, digest + "  -\n"},

@@ -38,9 +38,9 @@ const (
 // newLoad opens the relay's port.
 func (l *lab) newLoad() *load {
 	l.t.Helper()
-	l.ip("-n", l.clients, "addr", "add", "10.9.0.2/16", "dev", "c0")
+	l.clients.IP("addr", "add", "10.9.0.2/16", "dev", "c0")
 	o := &load{l: l, leases: map[netip.Addr]uint32{}}
-	err := inside(l.clients, func() (err error) {
+	err := l.clients.Inside(func() (err error) {
 		o.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 2), Port: 67})
 		return err
 	})

@@ -15,8 +15,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rambox/internal/netboot"
+	"rambox/internal/vmtest"
 )
 
 // patience bounds every wait of these tests.
@@ -99,7 +98,7 @@ func child(text string) error {
 // server's, with the switch; and that of another host.
 type lab struct {
 	t                      testing.TB
-	clients, server, other string
+	clients, server, other *vmtest.Namespace
 }
 
 // newLab makes links c0, c1 … for the clients, with hardware addresses
@@ -107,64 +106,27 @@ type lab struct {
 // for the other host.
 func newLab(t testing.TB, links int) *lab {
 	t.Helper()
-	id := fmt.Sprintf("nb%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)
-	l := &lab{t, id + "c", id + "s", id + "o"}
-	for _, ns := range []string{l.clients, l.server, l.other} {
-		l.ip("netns", "add", ns)
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
-		l.ip("-n", ns, "link", "set", "lo", "up")
+	l := &lab{t, vmtest.NewNamespace(t, "clients"), vmtest.NewNamespace(t, "server"), vmtest.NewNamespace(t, "other")}
+	for _, n := range []*vmtest.Namespace{l.clients, l.server, l.other} {
+		n.IP("link", "set", "lo", "up")
 	}
-	l.ip("-n", l.server, "link", "add", "s0", "type", "bridge")
-	l.ip("-n", l.server, "addr", "add", "10.9.0.1/16", "dev", "s0")
-	l.ip("-n", l.server, "link", "set", "s0", "up")
-	cable := func(ns, name, port string, more ...string) {
-		l.ip(append([]string{"-n", ns, "link", "add", name}, append(more, "type", "veth", "peer", "name", port, "netns", l.server)...)...)
-		l.ip("-n", l.server, "link", "set", port, "master", "s0", "up")
-		l.ip("-n", ns, "link", "set", name, "up")
+	l.server.Bridge("s0", "10.9.0.1/16")
+	cable := func(n *vmtest.Namespace, name, port string, more ...string) {
+		n.Cable(name, l.server, port, more...)
+		l.server.IP("link", "set", port, "master", "s0", "up")
+		n.IP("link", "set", name, "up")
 	}
 	for i := range links {
 		cable(l.clients, fmt.Sprintf("c%d", i), fmt.Sprintf("p%d", i), "address", fmt.Sprintf("52:54:00:00:00:%02x", i))
 	}
 	cable(l.other, "o0", "po")
-	l.ip("-n", l.other, "addr", "add", "10.9.0.3/16", "dev", "o0")
+	l.other.IP("addr", "add", "10.9.0.3/16", "dev", "o0")
 	return l
-}
-
-func (l *lab) ip(args ...string) string {
-	l.t.Helper()
-	out, err := exec.Command("ip", args...).CombinedOutput()
-	if err != nil {
-		l.t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// start runs a program in a namespace until the test ends or stop is called.
-func (l *lab) start(ns, name string, args ...string) (stop func()) {
-	l.t.Helper()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", ns, name}, args...)...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if l.t.Failed() {
-			l.t.Logf("%s %s:\n%s", name, strings.Join(args, " "), out.String())
-		}
-	})
-	l.t.Cleanup(stop)
-	return stop
 }
 
 // run runs a program in the clients' namespace and returns what it says.
 func (l *lab) run(name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.clients, name}, args...)...).CombinedOutput()
-	return string(out), err
+	return l.clients.Run(patience, name, args...)
 }
 
 // write writes a file for a program and returns its path.
@@ -178,34 +140,14 @@ func (l *lab) write(name, content string) string {
 }
 
 // dnsmasq serves on a link of a namespace.
-func (l *lab) dnsmasq(ns, link string, args ...string) (stop func()) {
+func (l *lab) dnsmasq(n *vmtest.Namespace, link string, args ...string) (stop func()) {
 	l.t.Helper()
 	dir := l.t.TempDir()
-	return l.start(ns, "dnsmasq", append([]string{
+	return n.Start("dnsmasq", append([]string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=" + link, "--bind-interfaces", "--user=root", "--log-facility=-",
 		"--no-ping", "--pid-file=" + filepath.Join(dir, "pid"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
 		"--no-resolv", "--no-hosts",
 	}, args...)...)
-}
-
-// inside calls f in a namespace, on a thread that ends with it.
-func inside(namespace string, f func() error) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		fd, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			result <- err
-			return
-		}
-		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-			result <- err
-			return
-		}
-		unix.Close(fd)
-		result <- f()
-	}()
-	return <-result
 }
 
 // config is a pool of n addresses from 10.9.1.0 on.
@@ -248,7 +190,8 @@ func (l *lab) serve(c netboot.DHCPConfig, store string) *process {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	cmd := exec.Command("ip", "netns", "exec", l.server, self)
+	words := l.server.Words(self)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	cmd.WaitDelay = patience
@@ -286,7 +229,7 @@ func (l *lab) runServer(t *testing.T, c netboot.DHCPConfig) *running {
 	return l.runServerOn(t, c, l.server, "s0", &netboot.Memory{})
 }
 
-func (l *lab) runServerOn(t *testing.T, c netboot.DHCPConfig, ns, link string, store netboot.Store) *running {
+func (l *lab) runServerOn(t *testing.T, c netboot.DHCPConfig, n *vmtest.Namespace, link string, store netboot.Store) *running {
 	t.Helper()
 	r := &running{t: t, events: make(chan netboot.Event, 10000), store: store}
 	journal := netboot.NewJournal(r.store)
@@ -295,7 +238,7 @@ func (l *lab) runServerOn(t *testing.T, c netboot.DHCPConfig, ns, link string, s
 		t.Fatal(err)
 	}
 	var s *netboot.DHCPServer
-	err = inside(ns, func() (err error) {
+	err = n.Inside(func() (err error) {
 		s, err = netboot.ListenDHCP(netboot.DHCPOptions{
 			Config: c, Interfaces: []string{link}, Store: r.store, Journal: journal, Machines: machines,
 			Notify: func(e netboot.Event) { r.events <- e },

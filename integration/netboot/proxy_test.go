@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rambox/internal/netboot"
+	"rambox/internal/vmtest"
 )
 
 // firmware is a PXE client made by hand: socket is its port 68 on c0.
@@ -35,7 +36,7 @@ func (l *lab) firmware(t *testing.T) *firmware {
 		return errors.Join(err, failed)
 	}}
 	f := &firmware{t: t}
-	err := inside(l.clients, func() (err error) {
+	err := l.clients.Inside(func() (err error) {
 		f.socket, err = config.ListenPacket(context.Background(), "udp4", ":68")
 		return err
 	})
@@ -104,16 +105,16 @@ func (f *firmware) ask(address bool, to string, kind dhcpv4.MessageType, more ..
 // on the same one: a PXE client gets its address there and its boot file here,
 // with the offer and from the boot server's port.
 func TestProxy(t *testing.T) {
-	dhcpd := func(l *lab, ns, link string) {
+	dhcpd := func(l *lab, n *vmtest.Namespace, link string) {
 		conf := l.write("dhcpd.conf", "authoritative;\nsubnet 10.9.0.0 netmask 255.255.0.0 { range 10.9.3.7; }\n")
-		l.start(ns, "dhcpd", "-4", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", l.write("leases", ""), link)
+		n.Start("dhcpd", "-4", "-f", "-d", "--no-pid", "-user", "root", "-cf", conf, "-lf", l.write("leases", ""), link)
 	}
-	dnsmasq := func(l *lab, ns, link string) {
-		l.dnsmasq(ns, link, "--dhcp-range=10.9.3.7,10.9.3.7,255.255.0.0,1h", "--dhcp-authoritative")
+	dnsmasq := func(l *lab, n *vmtest.Namespace, link string) {
+		l.dnsmasq(n, link, "--dhcp-range=10.9.3.7,10.9.3.7,255.255.0.0,1h", "--dhcp-authoritative")
 	}
 	for _, test := range []struct {
 		name  string
-		start func(l *lab, ns, link string)
+		start func(l *lab, n *vmtest.Namespace, link string)
 		here  bool // on the proxy's host, with an address of its own
 	}{
 		{"dnsmasq", dnsmasq, false},
@@ -145,7 +146,7 @@ func TestProxy(t *testing.T) {
 			}
 
 			// The client takes the address, and asks the boot server.
-			l.ip("-n", l.clients, "addr", "add", "10.9.3.7/16", "dev", "c0")
+			l.clients.IP("addr", "add", "10.9.3.7/16", "dev", "c0")
 			ack := f.ask(false, proxy+":4011", dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(net.IPv4(10, 9, 3, 7))).boot
 			checkProxy(t, ack, "boot server")
 

@@ -93,8 +93,8 @@ func noise(t *testing.T, dir, name string, n int) []byte {
 func tftpLab(t *testing.T, dir string) *lab {
 	t.Helper()
 	l := newLab(t, 1)
-	l.ip("-n", l.clients, "addr", "add", "10.9.0.50/16", "dev", "c0")
-	serveFiles(t, []string{"ip", "netns", "exec", l.server}, dir, "0.0.0.0", "-", "69", "s0")
+	l.clients.IP("addr", "add", "10.9.0.50/16", "dev", "c0")
+	serveFiles(t, l.server.Words(), dir, "0.0.0.0", "-", "69", "s0")
 	return l
 }
 
@@ -202,7 +202,7 @@ func TestTFTPMany(t *testing.T) {
 	l := tftpLab(t, dir)
 	const machines = 100
 	for i := range machines {
-		l.ip("-n", l.clients, "addr", "add", fmt.Sprintf("10.9.2.%d/16", i+1), "dev", "c0")
+		l.clients.IP("addr", "add", fmt.Sprintf("10.9.2.%d/16", i+1), "dev", "c0")
 	}
 	out := t.TempDir()
 	said, err := l.run("sh", "-c", fmt.Sprintf(`cd %s; for i in $(seq %d); do curl -sS --tftp-blksize 1428 --interface 10.9.2.$i -o $i tftp://10.9.0.1/program & done; wait`, out, machines))

@@ -36,8 +36,12 @@ func (p *Plan) network(args cmdline.Args) {
 	onNetwork := p.Handoff == ToRoot && p.Root.onNetwork()
 	plan, err := netcfg.Parse(func(name string) []string {
 		values := args.Values(name)
-		if values == nil && onNetwork {
+		switch {
+		case values != nil:
+		case onNetwork:
 			values = p.networkRoot(args, name)
+		case name == "ip" && p.Handoff != ToRoot && args.Has("BOOTIF") && !args.Has("nfsaddrs"):
+			values = []string{"dhcp"} // it lives on the network: its card may take seconds
 		}
 		for _, v := range values {
 			params = append(params, name+"="+v)
