@@ -35,10 +35,14 @@ loaders, ISOLINUX and systemd-boot, are this machine's: Debian's packages isolin
   rambox iso -o rescue.iso --kernel generic --modules all --append ip=dhcp
   rambox iso -o app.iso --kernel cloud --payload ./app -- --port 80`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.make(args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.compact = !cmd.Flags().Changed("compress")
+			return o.make(args)
+		},
 	}
 	o.register(cmd.Flags())
 	f := cmd.Flags()
+	f.Lookup("compress").Usage += "; with a kernel without modules a small image is packed with xz if none is named"
 	f.StringVarP(&o.output, "output", "o", "", "the CD image to write; - is standard output")
 	f.StringVar(&o.append, "append", "", "kernel parameters")
 	f.StringSliceVar(&o.boot, "boot", nil, "firmware that it boots by: bios, uefi (default: what the architecture has)")
