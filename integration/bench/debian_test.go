@@ -33,10 +33,10 @@ const (
 
 // debianRoot copies that Debian, with the modules of k and what Debian's
 // installer writes.
-func debianRoot(b *testing.B, k kernels.Kernel) string {
+func debianRoot(b *testing.B, k kernels.Kernel, packages string) string {
 	b.Helper()
 	root := filepath.Join(b.TempDir(), "root")
-	vmtest.Command(b, "cp", "-a", vmtest.DebianRoot(b, debianPackages), root)
+	vmtest.Command(b, "cp", "-a", vmtest.DebianRoot(b, packages), root)
 	mkdir(b, root, "usr/lib/modules")
 	vmtest.Command(b, "cp", "-a", k.Modules, filepath.Join(root, "usr/lib/modules"))
 	vmtest.Copy(b, k.Config, root, "boot/config-"+k.Release)
@@ -50,6 +50,14 @@ func debianRoot(b *testing.B, k kernels.Kernel) string {
 	vmtest.WriteFile(b, dep, "conf.d/modules", 0o644, "MODULES=dep\n")
 	vmtest.WriteFile(b, dep, "modules", 0o644, "virtio_pci\nvirtio_blk\n")
 	return root
+}
+
+// debianDisk is a disk with that Debian.
+func debianDisk(b *testing.B, root string) string {
+	b.Helper()
+	disk := filepath.Join(b.TempDir(), "disk")
+	vmtest.Command(b, "mke2fs", "-q", "-t", "ext4", "-U", debianUUID, "-d", root, disk, "768M")
+	return disk
 }
 
 // inDebian runs a command in the Debian on a disk, as somebody does who repairs
@@ -91,11 +99,8 @@ func buildInDebian(b *testing.B, disk, dir, command string) float64 {
 // with our image and with those that Debian's own programs make.
 func BenchmarkDebian(b *testing.B) {
 	k := vmtest.CloudKernel(b)
-	root := debianRoot(b, k)
-	dir := b.TempDir()
-	disk := filepath.Join(dir, "disk")
-	vmtest.Command(b, "mke2fs", "-q", "-t", "ext4", "-U", debianUUID, "-d", root, disk, "768M")
-
+	root := debianRoot(b, k, debianPackages)
+	disk := debianDisk(b, root)
 	ours := []string{"build", "--quiet", "--kernel", k.Path, "--cmdline", "root=UUID=" + debianUUID}
 	// The drivers and the file system that MODULES=dep and tiny-initramfs are
 	// given; otherwise the image has those of any disk and of any root. That
@@ -116,16 +121,15 @@ func BenchmarkDebian(b *testing.B) {
 			return time.Since(start).Seconds()
 		})
 	}
-	for _, peer := range []struct{ name, of, command string }{
-		{"initramfs-tools-most", "initramfs-tools", "mkinitramfs -o /mnt/%s " + k.Release},
-		{"initramfs-tools-dep", "initramfs-tools", "mkinitramfs -d /" + depDir + " -o /mnt/%s " + k.Release},
-		{"dracut", "dracut-core", "dracut --quiet --force /mnt/%s " + k.Release},
+	printVersions(b, root, "initramfs-tools", "dracut-core", "tiny-initramfs-core", "systemd")
+	for _, peer := range []struct{ name, command string }{
+		{"initramfs-tools-most", "mkinitramfs -o /mnt/%s " + k.Release},
+		{"initramfs-tools-dep", "mkinitramfs -d /" + depDir + " -o /mnt/%s " + k.Release},
+		{"dracut", "dracut --quiet --force /mnt/%s " + k.Release},
 		// It has no way to find the driver of a machine other than its own.
-		{"tiny-initramfs", "tiny-initramfs-core", "mktirfs -o /mnt/%s --auto-modules=no --include-modules=virtio_pci,virtio_blk " + k.Release},
+		{"tiny-initramfs", "mktirfs -o /mnt/%s --auto-modules=no --include-modules=virtio_pci,virtio_blk " + k.Release},
 	} {
-		version := vmtest.Command(b, "dpkg-query", "--admindir", filepath.Join(root, "var/lib/dpkg"), "-W", peer.of)
 		measureDebian(b, peer.name, k, disk, func(b *testing.B, file string) float64 {
-			b.Log(version)
 			return buildInDebian(b, disk, filepath.Dir(file), fmt.Sprintf(peer.command, filepath.Base(file)))
 		})
 	}
@@ -154,7 +158,6 @@ func measureDebian(b *testing.B, name string, k kernels.Kernel, disk string, bui
 			// gets it as it was.
 			vm := exact(vmtest.VM{Kernel: k, Initrd: file, Disks: []qemu.Disk{{Path: disk}}, Memory: 512 << 20,
 				Append: "root=UUID=" + debianUUID + " ro", Extra: []string{"-snapshot"}})
-			vm.Limit = 10 * time.Minute // dracut takes one
 			g := vmtest.Start(b, vm)
 			g.Expect("systemd[1]: Hostname set to <" + debianHost + ">")
 			g.Kill()

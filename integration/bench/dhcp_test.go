@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rambox/internal/kernels"
 	"rambox/internal/vmtest"
 )
 
@@ -53,25 +54,11 @@ func BenchmarkJob3(b *testing.B) {
 	k := vmtest.CloudKernel(b)
 	app := vmtest.Program(b, payload)
 	for _, signed := range []bool{true, false} {
-		tree := func() string {
-			dir := b.TempDir()
-			vmtest.Copy(b, app, dir, "app")
-			vmtest.AddModules(b, dir, k, "virtio_pci", "virtio_net")
-			if !signed {
-				unsign(b, dir)
-			}
-			return dir
-		}
-		suffix := ""
-		if !signed {
-			suffix = "-unsigned"
-		}
-		ours := tree()
-		vmtest.Copy(b, vmtest.Init(b), ours, "init")
-		measure(b, "rambox"+suffix, vmtest.VM{
-			Kernel: k, Initrd: vmtest.Archive(b, ours), Append: "rambox.payload=/app", Extra: slices.Clone(card)})
+		measure(b, "rambox"+suffix(signed), vmtest.VM{
+			Kernel: k, Initrd: ourNetImage(b, k, app, signed), Append: "rambox.payload=/app", Extra: card})
 
-		script := tree()
+		script := moduleTree(b, k, signed, "virtio_pci", "virtio_net")
+		vmtest.Copy(b, app, script, "app")
 		vmtest.AddBusybox(b, script)
 		for _, d := range []string{"dev", "proc", "sys", "etc"} {
 			mkdir(b, script, d)
@@ -79,8 +66,20 @@ func BenchmarkJob3(b *testing.B) {
 		vmtest.WriteFile(b, script, "lease", 0o755, udhcpcLease)
 		vmtest.WriteFile(b, script, "init", 0o755,
 			strings.Replace(busyboxNet, "MODULES", insmods(b, script, k, "virtio_pci", "virtio_net"), 1))
-		measure(b, "busybox-udhcpc"+suffix, vmtest.VM{Kernel: k, Initrd: vmtest.Archive(b, script), Extra: slices.Clone(card)})
+		measure(b, "busybox-udhcpc"+suffix(signed), vmtest.VM{Kernel: k, Initrd: vmtest.Archive(b, script), Extra: card})
 	}
+}
+
+// ourNetImage has what job 3 needs and no more.
+func ourNetImage(b *testing.B, k kernels.Kernel, app string, signed bool) string {
+	b.Helper()
+	if !signed {
+		return unsignedImage(b, k, "virtio_pci,virtio_net", "--add", app+":/app")
+	}
+	dir := moduleTree(b, k, signed, "virtio_pci", "virtio_net")
+	vmtest.Copy(b, app, dir, "app")
+	vmtest.Copy(b, vmtest.Init(b), dir, "init")
+	return vmtest.Archive(b, dir)
 }
 
 // BenchmarkDHCP is the part of a client: from its start, with the link there
@@ -106,7 +105,7 @@ func BenchmarkDHCP(b *testing.B) {
 	}
 	initrd := vmtest.Archive(b, dir)
 	for _, c := range clients {
-		vm := vmtest.VM{Kernel: k, Initrd: initrd, Extra: slices.Clone(card), Append: "rambox.net=off rambox.payload=/" + c.name}
+		vm := vmtest.VM{Kernel: k, Initrd: initrd, Extra: card, Append: "rambox.net=off rambox.payload=/" + c.name}
 		measure(b, c.name, vm)
 		vm.Append = "printk.time=1 " + vm.Append
 		b.Run(c.name+"-wall", func(b *testing.B) {

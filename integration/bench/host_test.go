@@ -1,0 +1,48 @@
+//go:build linux
+
+package bench
+
+import (
+	"path/filepath"
+	"testing"
+
+	"rambox/internal/kernels"
+	"rambox/internal/vmtest"
+)
+
+// BenchmarkRun is the wall time of a whole run beside a QEMU command line
+// written by hand with a C init, on the same kernel.
+func BenchmarkRun(b *testing.B) {
+	b.Run("cloud", func(b *testing.B) { benchmarkRun(b, vmtest.CloudKernel(b)) })
+	b.Run("ours", func(b *testing.B) { benchmarkRun(b, vmtest.RunKernel(b)) })
+}
+
+func benchmarkRun(b *testing.B, k kernels.Kernel) {
+	tool := []string{vmtest.Rambox(b), "run", "--kernel", k.Release, "--accel", "tcg", "--", "true"}
+	b.Run("rambox", func(b *testing.B) { wall(b, tool) })
+
+	dir := b.TempDir()
+	vmtest.Copy(b, vmtest.Program(b, cInit), dir, "init")
+	vmtest.Copy(b, vmtest.Program(b, "int main(void) { return 0; }"), dir, "app")
+	for _, d := range []string{"dev", "proc", "sys"} {
+		mkdir(b, dir, d)
+	}
+	hand := []string{"qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-m", "256", "-cpu", "max",
+		"-kernel", k.Direct().Path, "-initrd", vmtest.Archive(b, dir), "-append", "console=ttyS0 panic=-1 quiet no_timer_check"}
+	b.Run("by-hand", func(b *testing.B) { wall(b, hand) })
+}
+
+// BenchmarkBuild is the wall time of an image of init and busybox, and what it
+// weighs, quick and small.
+func BenchmarkBuild(b *testing.B) {
+	for _, compression := range []string{"zstd", "zstd-best"} {
+		b.Run(compression, func(b *testing.B) {
+			file := filepath.Join(b.TempDir(), "image")
+			wall(b, []string{vmtest.Rambox(b), "build", "-q", "-o", file, "--kernel", "none", "--compress", compression})
+			weigh(b, file)
+		})
+	}
+}
+
+// BenchmarkSize is what bin/init weighs.
+func BenchmarkSize(b *testing.B) { weigh(b, vmtest.Init(b)) }
