@@ -72,11 +72,18 @@ func machineType(k kernels.Kernel) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if pci, known := config.Enabled("PCI"); known && !pci && (k.Arch == "amd64" || k.Arch == "386") {
+	if lacksPCI(config) && isPC(k.Arch) {
 		return "microvm", nil
 	}
 	return "", nil
 }
+
+func lacksPCI(config kernels.Config) bool {
+	pci, known := config.Enabled("PCI")
+	return known && !pci
+}
+
+func isPC(arch string) bool { return arch == "amd64" || arch == "386" }
 
 // checkMMIO refuses devices that a kernel would not see: it finds those of a
 // microVM, which has no ACPI here, by its command line alone. Without devices

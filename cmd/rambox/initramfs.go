@@ -79,7 +79,7 @@ func (o *runOptions) assemble(f *os.File, k kernels.Kernel, m qemu.Machine, g *g
 		return err
 	}
 	devices := image.Devices{
-		MMIO: m.Type == "microvm", Ports: true,
+		MMIO: m.MMIO(), Ports: true,
 		Disks: len(m.Disks) > 0, Net: m.Net.Card(), Plan9: m.HasShare(qemu.Share9P), FS: m.HasShare(qemu.ShareVirtiofs),
 	}
 	spec := image.Spec{

@@ -311,8 +311,12 @@ func (o *runOptions) machineFor(k kernels.Kernel) (qemu.Machine, error) {
 	if err != nil {
 		return qemu.Machine{}, fmt.Errorf("--memory %s: %w", o.memory, err)
 	}
+	config, err := kernels.ReadConfig(k.Config)
+	if err != nil {
+		return qemu.Machine{}, err
+	}
 	m := qemu.Machine{
-		Arch: k.Arch, Type: o.machine, CPU: o.cpu, Memory: int64(memory), SMP: o.smp,
+		Arch: k.Arch, Type: o.machine, NoPCI: lacksPCI(config) && !isPC(k.Arch), CPU: o.cpu, Memory: int64(memory), SMP: o.smp,
 		Kernel: k.Path,
 	}
 	for _, d := range o.disks {

@@ -45,13 +45,23 @@ func login(g *vmtest.Guest) {
 // maintenance reaches the shell of sulogin(8).
 func maintenance(g *vmtest.Guest) {
 	g.Expect("(or press Control-D to continue): ")
-	// When it switches the echo off it throws away what has been typed before
-	// (getpasswd, login-utils/sulogin.c of util-linux): what is echoed has come
-	// too early.
-	for typed := false; !typed; {
-		g.Send("enter\n")
-		typed = g.ExpectOne("root@"+hostname+":~# ", "enter") == 0
-	}
+	// It throws away what has been typed before it reads, and nothing shows
+	// when that is.
+	tick := time.NewTicker(time.Second)
+	done := make(chan struct{})
+	defer close(done)
+	defer tick.Stop()
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				g.VM().ConsoleInput([]byte("\n"))
+			case <-done:
+				return
+			}
+		}
+	}()
+	g.Expect("root@" + hostname + ":~# ")
 }
 
 // ask runs facts in a shell on the console.

@@ -62,6 +62,10 @@ func (m Machine) args(console string, fds descriptors) ([]string, error) {
 		"-m", memory(m.Memory), "-smp", strconv.Itoa(m.SMP),
 		"-chardev", console, "-serial", "chardev:console",
 	}
+	if m.NoPCI {
+		// Virtio 1, which virtiofs needs; a microvm has it by itself.
+		argv = append(argv, "-global", "virtio-mmio.force-legacy=false")
+	}
 	argv = append(argv, m.portArgs()...)
 	if m.RNG {
 		argv = append(argv, "-device", m.virtio("rng"))
@@ -120,9 +124,9 @@ func (m Machine) machine() string {
 	return machine
 }
 
-// virtio names a virtio device on the machine's bus: a microVM has no PCI.
+// virtio names a virtio device on the machine's bus.
 func (m Machine) virtio(kind string) string {
-	if m.Type == "microvm" {
+	if m.MMIO() {
 		return "virtio-" + kind + "-device"
 	}
 	return "virtio-" + kind + "-pci"
@@ -131,7 +135,7 @@ func (m Machine) virtio(kind string) string {
 // nic leaves out the network card's boot ROM: nothing boots from it here, and it is a package of its own on some hosts.
 func (m Machine) nic() string {
 	device := m.virtio("net") + ",netdev=net0"
-	if m.Type == "microvm" {
+	if m.MMIO() {
 		return device
 	}
 	return device + ",romfile="

@@ -31,6 +31,8 @@ func machines() map[string]Machine {
 		},
 		"microvm": {Arch: "amd64", Type: "microvm", Kernel: "k", Ports: ports, RNG: true, Net: Network{Kind: "user"}, Disks: []Disk{{Path: "/d"}}},
 		"arm64":   {Arch: "arm64", Kernel: "k", Ports: ports[:1]},
+		"no-pci": {Arch: "arm64", NoPCI: true, Kernel: "k", Ports: ports, RNG: true, Net: Network{Kind: "user"},
+			Disks: []Disk{{Path: "/d"}, {Path: "/e"}}, Shares: []Share{{Kind: Share9P, Dir: "/a", Tag: "nine"}, {Kind: ShareVirtiofs, Dir: "/x", Tag: "fs"}}},
 		"riscv64": {Arch: "riscv64", Kernel: "k"},
 		"arm":     {Arch: "arm", Kernel: "k", Net: Network{Kind: "user"}},
 		"386":     {Arch: "386", Kernel: "k", Net: Network{Kind: "none"}},

@@ -12,6 +12,7 @@ import (
 type Machine struct {
 	Arch    string   // GOARCH name: amd64, 386, arm, arm64, riscv64; "" is the host's
 	Type    string   // pc, q35 or microvm (amd64, 386), virt (the others); "" is q35 or virt
+	NoPCI   bool     // virt: the virtio devices are on the board itself (MMIO), for kernels without PCI. A microvm has no PCI in any case.
 	Accel   string   // tcg or kvm; "" is tcg. "auto" is for ChooseAccel to resolve.
 	CPU     string   // QEMU's -cpu; "" is the richest model that costs nothing (see cpu)
 	Memory  int64    // bytes, at least 1 MiB; 0 is 256 MiB
@@ -108,6 +109,9 @@ func (m Machine) check() error {
 	case len(m.Cmdline) > m.cmdlineMax():
 		return fmt.Errorf("the kernel command line has %d bytes, an %s kernel keeps %d", len(m.Cmdline), m.Arch, m.cmdlineMax())
 	}
+	if m.NoPCI && m.x86() && m.Type != "microvm" {
+		return fmt.Errorf("machine %s has its virtio devices on PCI", m.Type)
+	}
 	for _, d := range m.Disks {
 		if d.Path == "" {
 			return errors.New("disk without a path")
@@ -134,6 +138,9 @@ func (m Machine) cmdlineMax() int {
 	}
 	return 2047
 }
+
+// MMIO reports whether the virtio devices are on the board itself, not on PCI.
+func (m Machine) MMIO() bool { return m.NoPCI || m.Type == "microvm" }
 
 // Console names the kernel's device for the serial console, for console=.
 func (m Machine) Console() string {

@@ -29,7 +29,7 @@ func (m Machine) shareDevice(kind string) string {
 	if kind == Share9P {
 		return m.virtio("9p")
 	}
-	if m.Type == "microvm" {
+	if m.MMIO() {
 		return "vhost-user-fs-device"
 	}
 	return "vhost-user-fs-pci"

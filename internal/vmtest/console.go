@@ -40,24 +40,22 @@ func (c *console) String() string {
 	return c.text.String()
 }
 
-// find waits for one of the texts past *from and moves *from behind it.
-func (c *console) find(from *int, texts ...string) (which int, before string, ok bool) {
+// find waits for text past *from and moves *from behind it.
+func (c *console) find(from *int, text string) (before string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for which, text := range texts {
-			b := c.text.Bytes()[*from:]
-			if i := bytes.Index(b, []byte(text)); i >= 0 {
-				*from += i + len(text)
-				return which, string(b[:i]), true
-			}
-			if before, end, ok := c.programs.find(text, *from); ok {
-				*from = end
-				return which, before, true
-			}
+		b := c.text.Bytes()[*from:]
+		if i := bytes.Index(b, []byte(text)); i >= 0 {
+			*from += i + len(text)
+			return string(b[:i]), true
+		}
+		if before, end, ok := c.programs.find(text, *from); ok {
+			*from = end
+			return before, true
 		}
 		if c.closed {
-			return 0, "", false
+			return "", false
 		}
 		c.cond.Wait()
 	}

@@ -104,22 +104,11 @@ func Boot(t testing.TB, vm VM) string {
 // of the text does not matter.
 func (g *Guest) Expect(text string) string {
 	g.t.Helper()
-	_, before, ok := g.console.find(&g.read, text)
+	before, ok := g.console.find(&g.read, text)
 	if !ok {
 		g.fail("the guest has ended, or its time was up; the console never showed %q", text)
 	}
 	return before
-}
-
-// ExpectOne is Expect for any of several texts, and returns the number of the
-// one that is there, from 0.
-func (g *Guest) ExpectOne(texts ...string) int {
-	g.t.Helper()
-	which, _, ok := g.console.find(&g.read, texts...)
-	if !ok {
-		g.fail("the guest has ended, or its time was up; the console never showed any of %q", texts)
-	}
-	return which
 }
 
 // Send types text on the console.
