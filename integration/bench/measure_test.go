@@ -88,13 +88,31 @@ func toPayload(b *testing.B, vm vmtest.VM) {
 func wall(b *testing.B, argv []string) {
 	b.Helper()
 	for b.Loop() {
-		b.ReportMetric(median(7, func() {
+		b.ReportMetric(inTurn(b, 7, argv)[0], "s-wall-median")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// inTurn runs commands one after another, some times over, and returns for each
+// the median of what it took, in seconds.
+func inTurn(b *testing.B, times int, commands ...[]string) []float64 {
+	b.Helper()
+	took := make([][]float64, len(commands))
+	for range times {
+		for i, argv := range commands {
+			start := time.Now()
 			if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 				b.Fatalf("%v: %v\n%s", argv, err, out)
 			}
-		}), "s-wall-median")
+			took[i] = append(took[i], time.Since(start).Seconds())
+		}
 	}
-	b.ReportMetric(0, "ns/op")
+	medians := make([]float64, len(commands))
+	for i, t := range took {
+		slices.Sort(t)
+		medians[i] = t[len(t)/2]
+	}
+	return medians
 }
 
 // median calls f some times, and returns the median of what it took, in seconds.

@@ -64,6 +64,7 @@ var clock = promiseTable{
 	rows: []promise{
 		{"rambox run -- true, kernel of profile run", 0.8, "Run/ours/rambox", "s-wall-median", none},
 		{"… QEMU by hand, a C init", 0, "Run/ours/by-hand", "s-wall-median", none},
+		{"rambox run -- true, kernel of profile tiny", 0.8, "Run/tiny", "s-wall-median", small},
 		{"rambox run -- true, Debian's cloud kernel", 0, "Run/cloud/rambox", "s-wall-median", none},
 		{"… QEMU by hand, a C init", 0, "Run/cloud/by-hand", "s-wall-median", none},
 		{"rambox build of init and busybox, zstd", 0.15, "Build/zstd", "s-wall-median", none},
