@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,9 +71,14 @@ func (m Machine) args(console string, fds descriptors) ([]string, error) {
 	if m.RNG {
 		argv = append(argv, "-device", m.virtio("rng"))
 	}
+	var disks [][]string
 	for i, d := range m.Disks {
-		argv = append(argv, "-drive", d.drive(i), "-device", fmt.Sprintf("%s,drive=disk%d", m.virtio("blk"), i))
+		disks = append(disks, []string{"-drive", d.drive(i), "-device", fmt.Sprintf("%s,drive=disk%d", m.virtio("blk"), i)})
 	}
+	if m.NoPCI {
+		slices.Reverse(disks) // the kernel finds what is on the board from the last to the first
+	}
+	argv = append(argv, slices.Concat(disks...)...)
 	argv = append(argv, m.shareArgs(fds.shares)...)
 	argv = append(argv, m.Net.args(m.nic(), fds.tap)...)
 	if !m.Medium {
