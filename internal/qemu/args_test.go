@@ -136,13 +136,13 @@ func TestBootArgs(t *testing.T) {
 		m    Machine
 		want string
 	}{
-		{Machine{Arch: "amd64"}, "console=ttyS0 panic=-1 no_timer_check"},
-		{Machine{Arch: "amd64", Type: "microvm"}, "console=ttyS0 panic=-1 no_timer_check reboot=t rambox.nopower=reboot"},
-		{Machine{Arch: "amd64", Memory: 96 << 20}, "console=ttyS0 panic=-1 no_timer_check"},
-		{Machine{Arch: "amd64", Memory: 95 << 20}, "console=ttyS0 panic=-1 sysctl.vm.overcommit_memory=1 nokaslr no_timer_check"},
-		{Machine{Arch: "arm64"}, "console=ttyAMA0 panic=-1"},
-		{Machine{Arch: "arm"}, "console=ttyAMA0 panic=-1"},
-		{Machine{Arch: "riscv64"}, "console=ttyS0 panic=-1"},
+		{Machine{Arch: "amd64"}, "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check"},
+		{Machine{Arch: "amd64", Type: "microvm"}, "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check reboot=t rambox.nopower=reboot"},
+		{Machine{Arch: "amd64", Memory: 96 << 20}, "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check"},
+		{Machine{Arch: "amd64", Memory: 95 << 20}, "console=ttyS0 panic=-1 cryptomgr.notests sysctl.vm.overcommit_memory=1 nokaslr no_timer_check"},
+		{Machine{Arch: "arm64"}, "console=ttyAMA0 panic=-1 cryptomgr.notests"},
+		{Machine{Arch: "arm"}, "console=ttyAMA0 panic=-1 cryptomgr.notests"},
+		{Machine{Arch: "riscv64"}, "console=ttyS0 panic=-1 cryptomgr.notests"},
 	} {
 		if got := strings.Join(tt.m.BootArgs(), " "); got != tt.want {
 			t.Errorf("BootArgs() of %+v = %q, want %q", tt.m, got, tt.want)

@@ -151,13 +151,14 @@ func (m Machine) Console() string {
 }
 
 // BootArgs are the words that the kernel's command line needs on this machine: the console; a panic ends QEMU
-// instead of hanging; a PC does not check its timer, because on a busy host a guest under TCG misses the ticks and panics
+// instead of hanging; the kernel does not test its cryptography, for which Debian's takes longer than for all the rest until init
+// (with fips=1 it does: alg_test, crypto/testmgr.c); a PC does not check its timer, because on a busy host a guest under TCG misses the ticks and panics
 // ("IO-APIC + timer doesn't work"); and a microVM without ACPI ends by a reset (triple fault) because it cannot power off, which our init is told.
 // With little memory the kernel has to grant what nobody will use: a Go program asks for 32 MiB at its start, which the
 // heuristic refuses a machine with less (__vm_enough_memory, mm/util.c); and chance is not to place the kernel, because one
 // more MiB is needed where that cuts free memory badly. Kernels before 5.8, and those without PROC_SYSCTL, ignore the former.
 func (m Machine) BootArgs() []string {
-	words := []string{"console=" + m.Console(), "panic=-1"}
+	words := []string{"console=" + m.Console(), "panic=-1", "cryptomgr.notests"}
 	if m.Little() {
 		words = append(words, "sysctl.vm.overcommit_memory=1", "nokaslr")
 	}
