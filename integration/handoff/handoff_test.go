@@ -80,8 +80,8 @@ func TestShell(t *testing.T) {
 		g.Expect("/root")
 		g.Expect("path-/usr/local/sbin")
 		g.Expect("rescue# ")
-		// While it edits a line the shell has signals off; not after this.
-		g.Send("echo star''ted; sleep 1000\n")
+		// The shell has signals off while it edits a line and starts a program; the program has not.
+		g.Send("sh -c \"echo star''ted; exec sleep 1000\"\n")
 		g.Expect("started")
 		g.Send("\x03") // job control: ctrl-c ends the program, not the shell
 		g.Expect("rescue# ")

@@ -101,9 +101,10 @@ func TestTerminalAfterACrash(t *testing.T) {
 // go with the guest.
 func TestScreenAfterACrash(t *testing.T) {
 	t.Parallel()
-	s := sit(t, "--tty", "--", "sh", "-c", `printf '\033[?1049h\033[?25l\033[41mfull screen'; echo c > /proc/sysrq-trigger`)
+	s := sit(t, "--tty", "--", "sh", "-c", `printf '\033[?1049h\033[?25l\033[41mfull screen'; read -r key; echo c > /proc/sysrq-trigger`)
 	s.start()
-	s.expect("full screen")
+	s.expect("full screen") // all of it, or the crash would take it along
+	s.send("\n")
 	s.expect("\x1b[?1049l\x1b[?25h\x1b[m")
 	s.expect("Kernel panic")
 	if got := s.end(); got != 123 {
